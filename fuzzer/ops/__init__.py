@@ -1,0 +1,69 @@
+"""Every op the generator knows, one file a family.
+
+To add an op: write its `Op` entry in the family's file (or a new file listed in `FAMILIES`) and put it in
+that file's `OPS`. Nothing else needs an edit: generation, repair, decoding, building and reproducers read the
+entry. Two ops of one name are refused, naming both files. See CONTRIBUTING.md for a worked example.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+
+from fuzzer.errors import UnfitError
+from fuzzer.ops.domains import Choice, Domain, Flag, Float, Int, Ints, Value
+from fuzzer.ops.spec import DTYPE_BYTES, FLOATS, INTS, NUMBERS, Attrs, Op, TensorType, WeightSlot
+
+FAMILIES = (
+    "fuzzer.ops.activation",
+    "fuzzer.ops.convolution",
+    "fuzzer.ops.elementwise",
+    "fuzzer.ops.linear",
+    "fuzzer.ops.loss",
+    "fuzzer.ops.normalisation",
+    "fuzzer.ops.pooling",
+    "fuzzer.ops.recurrent",
+    "fuzzer.ops.shape",
+)
+
+
+class DuplicateOpError(Exception):
+    """Two files claim one op name."""
+
+
+@cache
+def registry() -> MappingProxyType[str, Op]:
+    """All ops by name, in a stable order (the order decides what a seed generates)."""
+    found: dict[str, Op] = {}
+    owner: dict[str, str] = {}
+    for family in FAMILIES:
+        for op in import_module(family).OPS:
+            if op.name in found:
+                raise DuplicateOpError(f"op {op.name!r} is defined in {owner[op.name]} and in {family}")
+            found[op.name] = op
+            owner[op.name] = family
+    return MappingProxyType(found)
+
+
+__all__ = [
+    "DTYPE_BYTES",
+    "FAMILIES",
+    "FLOATS",
+    "INTS",
+    "NUMBERS",
+    "Attrs",
+    "Choice",
+    "Domain",
+    "DuplicateOpError",
+    "Flag",
+    "Float",
+    "Int",
+    "Ints",
+    "Op",
+    "TensorType",
+    "UnfitError",
+    "Value",
+    "WeightSlot",
+    "registry",
+]

@@ -1,0 +1,80 @@
+"""Binary element-wise ops with broadcasting; the second operand may be a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fuzzer.errors import UnfitError
+from fuzzer.ops.domains import Int
+from fuzzer.ops.spec import FLOATS, INTS, Attrs, Op, TensorType, WeightSlot, integer
+
+_DTYPES = FLOATS + INTS
+# Trailing axes of the operand that a constant spans: 0 is a scalar, 1 a vector a channel, and so on.
+_ATTRS = {"const_rank": Int(0, 4, 1)}
+
+
+def add(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
+    """X + y."""
+    return tf.add(x, y if y is not None else const)
+
+
+def sub(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
+    """X - y."""
+    return tf.subtract(x, y if y is not None else const)
+
+
+def mul(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
+    """X * y."""
+    return tf.multiply(x, y if y is not None else const)
+
+
+def maximum(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
+    """Larger of x and y."""
+    return tf.maximum(x, y if y is not None else const)
+
+
+def minimum(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
+    """Smaller of x and y."""
+    return tf.minimum(x, y if y is not None else const)
+
+
+def broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
+    """The NumPy broadcasting rule; raises `UnfitError` where it does not apply."""
+    rank = max(len(left), len(right))
+    shape = []
+    for a, b in zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True):
+        if a != b and 1 not in (a, b):
+            raise UnfitError(f"{left} and {right} do not broadcast")
+        shape.append(a if b == 1 else b)
+    return tuple(shape)
+
+
+def _binary_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
+    if len(operands) == 1:
+        return operands[0]
+    return TensorType(broadcast(operands[0].shape, operands[1].shape), operands[0].dtype)
+
+
+def _const(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
+    if len(operands) == 2:
+        return ()
+    rank = min(integer(attrs["const_rank"]), operands[0].rank)
+    shape = operands[0].shape[operands[0].rank - rank :]
+    return (WeightSlot("const", TensorType(shape, operands[0].dtype)),)
+
+
+OPS = tuple(
+    Op(
+        build.__name__,
+        build,
+        _binary_type,
+        attrs=_ATTRS,
+        weights=_const,
+        arity=(1, 2),
+        ranks=(1, 2, 3, 4, 5),
+        dtypes=_DTYPES,
+        weight=1.5 if build in (add, mul) else 0.7,
+    )
+    for build in (add, sub, mul, maximum, minimum)
+)
