@@ -1,0 +1,154 @@
+"""A snapshot of a campaign: what the screens draw and what `status.json` holds.
+
+It is plain data with stable names: other tools read it. Times are seconds, shares are 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SNAPSHOT_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Divergence statistics of one pattern under one scheme, or of one runtime."""
+
+    cases: int = 0
+    """Cases that asked for it."""
+    compared: int = 0
+    """Cases whose outputs were compared."""
+    suspicious: int = 0
+    """Compared cases that an oracle suspected."""
+    worst: float = 0.0
+    """Largest divergence, in `unit`."""
+    unit: str = ""
+    histogram: tuple[int, ...] = ()
+    """Compared cases by decade of relative divergence: 0, <1e-7, <1e-6, ... <1e0, >=1e0 (10 buckets)."""
+
+
+@dataclass(frozen=True)
+class TitleLine:
+    """One line of the findings list."""
+
+    id: str
+    title: str
+    kind: str
+    severity: float
+    unit: str
+    count: int
+    first_seen: str
+    this_run: bool
+
+
+@dataclass(frozen=True)
+class Worst:
+    """One of the largest divergences seen, whether a finding or not."""
+
+    case: str
+    runtime: str
+    scheme: str
+    pattern: str
+    severity: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything a screen may show of a running or finished campaign."""
+
+    schema: int = SNAPSHOT_SCHEMA
+    state: str = "starting"
+    """starting, running, stopping (no new cases; findings are being finished), finished."""
+    pid: int = 0
+    started: str = ""
+    """ISO 8601, UTC."""
+    written: str = ""
+    """When this snapshot was taken, ISO 8601, UTC."""
+    elapsed_s: float = 0.0
+    budget_s: float | None = None
+    budget_cases: int | None = None
+    seed: int = 0
+    workers: int = 1
+    corpus_dir: str = ""
+    crashes_dir: str = ""
+    versions: str = ""
+    cases: int = 0
+    cases_per_s: float = 0.0
+    """Over the last 30 s."""
+    mean_cases_per_s: float = 0.0
+    built: int = 0
+    """Cases whose model TensorFlow built and ran."""
+    converted: int = 0
+    refused: int = 0
+    """Conversions that ended in a clean refusal (a feature, not a finding)."""
+    compared: int = 0
+    restarts: int = 0
+    """Executors replaced, for whatever reason."""
+    recycled: int = 0
+    """Of those, planned ones (memory)."""
+    deaths: dict[str, int] = field(default_factory=dict)
+    """By kind: crash, hang, out-of-memory."""
+    features: int = 0
+    families: dict[str, int] = field(default_factory=dict)
+    """Features by family."""
+    corpus: int = 0
+    overhead: float = 0.0
+    """Share of a case's wall time spent outside TensorFlow and TFLite calls."""
+    suspicions: int = 0
+    pending: int = 0
+    """Suspicions not yet confirmed and minimised."""
+    dismissed: int = 0
+    """Suspicions that confirmation found to be no defect."""
+    examining: str = ""
+    """What the examiner is doing now, in a few words."""
+    titles: tuple[TitleLine, ...] = ()
+    newest: str = ""
+    """Title of the newest finding of this run."""
+    worst: tuple[Worst, ...] = ()
+    grid: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    """pattern -> scheme -> Cell."""
+    by_runtime: dict[str, Cell] = field(default_factory=dict)
+    by_kind: dict[str, int] = field(default_factory=dict)
+    """Suspicions by kind."""
+    mutators: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """mutator -> (mutants run, mutants that built)."""
+    history: tuple[tuple[float, int, int, int], ...] = ()
+    """(elapsed_s, cases, features, titles) at most 240 points over the whole run."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def valid_share(self) -> float:
+        """Share of cases whose model built."""
+        return self.built / self.cases if self.cases else 0.0
+
+    @property
+    def conversion_share(self) -> float:
+        """Share of built cases that converted."""
+        return self.converted / self.built if self.built else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "valid_share": self.valid_share, "conversion_share": self.conversion_share}
+
+    @staticmethod
+    def from_json(tree: dict[str, Any]) -> Snapshot:
+        """Reads what `to_json` wrote; unknown fields are ignored. Raises `TypeError`, `KeyError`, `ValueError`."""
+        known = {k: v for k, v in tree.items() if k in Snapshot.__dataclass_fields__}
+        known["titles"] = tuple(TitleLine(**t) for t in known.get("titles", ()))
+        known["worst"] = tuple(Worst(**w) for w in known.get("worst", ()))
+        known["grid"] = {
+            p: {s: _cell(c) for s, c in row.items()} for p, row in known.get("grid", {}).items()
+        }
+        known["by_runtime"] = {r: _cell(c) for r, c in known.get("by_runtime", {}).items()}
+        known["mutators"] = {m: (int(a), int(b)) for m, (a, b) in known.get("mutators", {}).items()}
+        known["history"] = tuple(
+            (float(t), int(c), int(f), int(n)) for t, c, f, n in known.get("history", ())
+        )
+        known["warnings"] = tuple(known.get("warnings", ()))
+        return Snapshot(**known)
+
+
+def _cell(tree: dict[str, Any]) -> Cell:
+    return Cell(**{**tree, "histogram": tuple(tree.get("histogram", ()))})

@@ -1,0 +1,34 @@
+"""What a case is: a model, a conversion and an inference, as canonical JSON with an id."""
+
+from fuzzer.case.case import RUNTIMES, SCHEMA, Case, Inference, case_id
+from fuzzer.case.codec import MAX_BYTES, decode, encode, pretty, to_json
+from fuzzer.case.conversion import ENTRIES, IO_DTYPES, OP_SETS, SCHEMES, Conversion
+from fuzzer.case.model import MAX_NODES, Model, Node, TypedNode, check_budget, type_node
+from fuzzer.case.recipe import DEFAULT_INPUTS, DISTRIBUTIONS, Recipe
+
+__all__ = [
+    "DEFAULT_INPUTS",
+    "DISTRIBUTIONS",
+    "ENTRIES",
+    "IO_DTYPES",
+    "MAX_BYTES",
+    "MAX_NODES",
+    "OP_SETS",
+    "RUNTIMES",
+    "SCHEMA",
+    "SCHEMES",
+    "Case",
+    "Conversion",
+    "Inference",
+    "Model",
+    "Node",
+    "Recipe",
+    "TypedNode",
+    "case_id",
+    "check_budget",
+    "decode",
+    "encode",
+    "pretty",
+    "to_json",
+    "type_node",
+]

@@ -1,0 +1,46 @@
+"""Writing so that nothing is lost: beside the target, synced, renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def write_atomic(path: Path, data: bytes | str, *, sync: bool = True) -> None:
+    """Replaces `path` with `data` in one step; a reader sees the old or the new, never a part.
+
+    The temporary file lies beside the target, because a rename between disks fails. Raises `OSError` (disk
+    full, no permission) and leaves the old file as it was.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(raw)
+            stream.flush()
+            if sync:
+                os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, tree: Any, *, sync: bool = True) -> None:
+    """`write_atomic` of indented JSON."""
+    write_atomic(path, json.dumps(tree, indent=1, sort_keys=True) + "\n", sync=sync)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,74 @@
+"""A finding: one title, what is known of it, and where its sample lies."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """What a person said of a finding. The spelling is stored; never change one."""
+
+    NEW = "new"
+    KNOWN = "known"
+    REPORTED = "reported"
+    DUPLICATE = "duplicate"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of the index. `id` is derived from the title, so the same title is the same finding anywhere."""
+
+    id: str
+    title: str
+    kind: str
+    stage: str
+    message: str
+    ops: tuple[str, ...]
+    patterns: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    quantisation: str
+    entry: str
+    runtimes: tuple[str, ...]
+    blame: str
+    severity: float
+    unit: str
+    versions: str
+    """`tensorflow 2.21.0, ai-edge-litert 2.3.0, python 3.11.7`."""
+    first_seen: str
+    """ISO 8601, UTC, whole seconds."""
+    last_seen: str
+    count: int
+    """Suspicions that ended under this title."""
+    reproduced: int
+    repeats: int
+    """Repeatability: `reproduced` of `repeats` runs in fresh processes."""
+    minimised: bool
+    nodes: int
+    case: str
+    """Id of the minimised case."""
+    found_as: str
+    """Id of the case as it was found."""
+    path: str
+    """Folder of the finding, relative to the crashes folder."""
+    state: str = State.NEW.value
+    note: str = ""
+    duplicate_of: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(tree: dict[str, Any]) -> Finding:
+        """Reads what `to_json` wrote; fields of newer versions are ignored. Raises `KeyError`, `TypeError`."""
+        known = {k: v for k, v in tree.items() if k in Finding.__dataclass_fields__}
+        for key in ("ops", "patterns", "dtypes", "runtimes"):
+            known[key] = tuple(known[key])
+        return Finding(**known)
+
+    def marked(self, state: State, note: str = "", duplicate_of: str = "") -> Finding:
+        """The same finding in another state."""
+        return replace(self, state=state.value, note=note, duplicate_of=duplicate_of)

@@ -1,0 +1,83 @@
+"""Mutation of structure: what libFuzzer's custom mutator and crossover call.
+
+`MUTATORS` is the one list of mutators: to add one, write a function that edits a `Draft` and list it here
+with its weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from fuzzer.case import Case
+from fuzzer.errors import GenerateAnother
+from fuzzer.mutate.attributes import add_input, change_attribute, change_dtype, change_shape
+from fuzzer.mutate.conversion import change_entry, change_scheme, toggle_flag
+from fuzzer.mutate.crossover import cross
+from fuzzer.mutate.draft import Draft, draft_of
+from fuzzer.mutate.generate import generate
+from fuzzer.mutate.repair import repair
+from fuzzer.mutate.structure import (
+    duplicate_nodes,
+    insert_node,
+    remove_node,
+    replace_node,
+    rewire_operand,
+    splice_pattern,
+    toggle_output,
+)
+from fuzzer.mutate.values import change_input, change_threads, change_weight, scale_weight
+
+
+@dataclass(frozen=True)
+class Mutator:
+    """An edit and how often it is drawn, relative to the others."""
+
+    edit: Callable[[Draft, Random], None]
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """The name under which statistics count it."""
+        return self.edit.__name__
+
+
+MUTATORS = (
+    Mutator(change_attribute, 6),
+    Mutator(insert_node, 4),
+    Mutator(replace_node, 3),
+    Mutator(remove_node, 2),
+    Mutator(splice_pattern, 1.5),
+    Mutator(duplicate_nodes, 1),
+    Mutator(rewire_operand, 1.5),
+    Mutator(toggle_output, 1),
+    Mutator(change_shape, 3),
+    Mutator(change_dtype, 0.3),
+    Mutator(add_input, 0.7),
+    Mutator(change_scheme, 3),
+    Mutator(toggle_flag, 2),
+    Mutator(change_entry, 0.6),
+    Mutator(change_weight, 2),
+    Mutator(scale_weight, 1),
+    Mutator(change_input, 1),
+    Mutator(change_threads, 0.3),
+)
+_WEIGHTS = [m.weight for m in MUTATORS]
+
+
+def mutate(case: Case, rng: Random) -> tuple[Case, str]:
+    """A valid mutant of `case` and the name of the first edit.
+
+    One to three edits are stacked: one keeps the offspring near, three cross plateaus where no single edit
+    shows anything new. Raises `GenerateAnother` when repair leaves nothing.
+    """
+    draft = draft_of(case)
+    edits = rng.choices(MUTATORS, _WEIGHTS, k=rng.choice((1, 1, 1, 2, 2, 3)))
+    for mutator in edits:
+        if draft.nodes:
+            mutator.edit(draft, rng)
+    return repair(draft, rng), edits[0].name
+
+
+__all__ = ["MUTATORS", "GenerateAnother", "Mutator", "cross", "generate", "mutate"]

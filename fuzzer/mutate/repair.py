@@ -1,0 +1,196 @@
+"""Makes a valid case of any draft, changing as little as it can.
+
+Node by node: what fits is kept; where an op refuses, another operand, an adapting reshape or other attributes
+are tried; what cannot be helped is dropped and its readers take its operand instead. So nearly every mutant
+is a valid model, and none is thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from fuzzer.case import Case, Conversion, Model, Node, check_budget, type_node
+from fuzzer.case.model import MAX_COST, MAX_INPUTS, MAX_TOTAL_BYTES, TypedNode, check_type
+from fuzzer.errors import CaseError, GenerateAnother, UnfitError
+from fuzzer.mutate import draw
+from fuzzer.mutate.draft import Draft, DraftNode, Ref, frozen
+from fuzzer.ops import Op, TensorType, Value, registry
+
+MAX_GENERATED_NODES = 12
+MAX_GENERATED_OUTPUTS = 4
+_ATTEMPTS = 8
+
+
+def repair(draft: Draft, rng: Random) -> Case:
+    """The nearest valid case. Raises `GenerateAnother` when nothing is left of the draft."""
+    return _Repair(draft, rng).case()
+
+
+class _Repair:
+    """One pass over a draft. `known` types every value made so far, `alias` says who stands in for whom."""
+
+    def __init__(self, draft: Draft, rng: Random) -> None:
+        self.draft = draft
+        self.rng = rng
+        self.known: dict[Ref, TensorType] = {}
+        self.alias: dict[Ref, Ref] = {}
+        self.nodes: list[DraftNode] = []
+        self.typed: list[TypedNode] = []
+        self.bytes_left = MAX_TOTAL_BYTES
+        self.cost_left = MAX_COST
+        self.next_key = draft.new_key()
+
+    def case(self) -> Case:
+        """Runs the pass."""
+        for i, type_ in enumerate(self.draft.inputs[:MAX_INPUTS]):
+            check_type(type_, f"inputs[{i}]")
+            self.known[-1 - i] = type_
+            self.bytes_left -= type_.bytes
+        for node in self.draft.nodes:
+            if len(self.nodes) < MAX_GENERATED_NODES:
+                self._place(node)
+            else:
+                self._drop(node)
+        if not self.nodes:
+            raise GenerateAnother("no node is left")
+        return self._finish()
+
+    # --- one node ---------------------------------------------------------------------------------------
+
+    def _place(self, node: DraftNode) -> None:
+        node = node.copy()
+        spec = registry()[node.op]
+        self._resolve(node, spec)
+        self._complete_attrs(node, spec)
+        self._fit_rank(node, spec)
+        for attempt in range(_ATTEMPTS):
+            if self._try(node):
+                return
+            self._alter(node, spec, attempt)
+        self._drop(node)
+
+    def _resolve(self, node: DraftNode, spec: Op) -> None:
+        """Points every operand at an existing value and their number into the op's arity."""
+        low, high = spec.arity
+        operands = [self.alias.get(o, o) for o in node.operands]
+        operands = [o if o in self.known else self._recent() for o in operands][:high]
+        while len(operands) < low:
+            operands.append(self._like(operands[0]) if operands else self._recent())
+        node.operands = operands
+
+    def _complete_attrs(self, node: DraftNode, spec: Op) -> None:
+        fresh = draw.attrs(self.rng, spec)
+        node.attrs = {
+            key: node.attrs[key] if key in node.attrs and domain.check(node.attrs[key]) is None else fresh[key]
+            for key, domain in spec.attrs.items()
+        }
+
+    def _fit_rank(self, node: DraftNode, spec: Op) -> None:
+        """Gives the op a first operand of a rank and dtype it takes, through a reshape if need be."""
+        first = self.known[node.operands[0]]
+        if first.rank in spec.ranks and first.dtype in spec.dtypes:
+            return
+        fitting = [r for r, t in self.known.items() if t.rank in spec.ranks and t.dtype in spec.dtypes]
+        if fitting and self.rng.random() < 0.7:
+            node.operands[0] = fitting[-1] if self.rng.random() < 0.6 else self.rng.choice(fitting)
+            return
+        source = node.operands[0]
+        if first.dtype not in spec.dtypes:
+            usable = [r for r, t in self.known.items() if t.dtype in spec.dtypes]
+            if not usable:
+                return
+            source = usable[-1]
+        rank = self.rng.choice([r for r in spec.ranks if r >= 2] or list(spec.ranks))
+        attrs: dict[str, Value] = {"rank": rank, "split": self.rng.randint(0, 3)}
+        adapter = DraftNode(self._key(), "reshape", [source], attrs)
+        if self._try(adapter):
+            node.operands[0] = adapter.key
+
+    def _alter(self, node: DraftNode, spec: Op, attempt: int) -> None:
+        """Changes what most likely offends: a second operand first, then one attribute, then all."""
+        if len(node.operands) > 1 and attempt < _ATTEMPTS // 2:
+            if attempt == _ATTEMPTS // 2 - 1 and spec.arity[0] == 1:
+                node.operands = node.operands[:1]
+            else:
+                node.operands[1:] = [self._like(node.operands[0]) for _ in node.operands[1:]]
+            return
+        if not spec.attrs or attempt == _ATTEMPTS - 2:
+            node.attrs = {k: d.default for k, d in spec.attrs.items()}
+            return
+        for key in self.rng.sample(list(spec.attrs), 1 + attempt % len(spec.attrs)):
+            domain = spec.attrs[key]
+            node.attrs[key] = domain.default if self.rng.random() < 0.5 else domain.draw(self.rng)
+
+    def _try(self, node: DraftNode) -> bool:
+        """Adds the node when it fits and the budget allows."""
+        names = {ref: str(ref) for ref in node.operands}
+        try:
+            typed = type_node(frozen(node, names), "", {str(r): self.known[r] for r in node.operands})
+            check_budget(typed, "")
+        except (UnfitError, CaseError):
+            return False
+        size = typed.type.bytes + sum(slot.type.bytes for slot in typed.slots)
+        if size > self.bytes_left or typed.cost > self.cost_left or len(self.nodes) >= MAX_GENERATED_NODES:
+            return False
+        self.bytes_left -= size
+        self.cost_left -= typed.cost
+        node.weights = {s.name: node.weights.get(s.name) or draw.weight_recipe(self.rng) for s in typed.slots}
+        self.known[node.key] = typed.type
+        self.nodes.append(node)
+        self.typed.append(typed)
+        return True
+
+    def _drop(self, node: DraftNode) -> None:
+        """Lets the readers of a node read its first operand."""
+        source = self.alias.get(node.operands[0], node.operands[0]) if node.operands else None
+        self.alias[node.key] = source if source in self.known and source is not None else self._recent()
+
+    # --- choosing values --------------------------------------------------------------------------------
+
+    def _recent(self) -> Ref:
+        refs = list(self.known)
+        return refs[-1] if self.rng.random() < 0.7 else self.rng.choice(refs)
+
+    def _like(self, ref: Ref) -> Ref:
+        """A value that probably broadcasts or concatenates with `ref`: same rank and dtype, best same shape."""
+        want = self.known[ref]
+        same = [r for r, t in self.known.items() if t == want]
+        near = [r for r, t in self.known.items() if t.rank == want.rank and t.dtype == want.dtype]
+        return self.rng.choice(same if same and self.rng.random() < 0.6 else near or [ref])
+
+    def _key(self) -> int:
+        self.next_key += 1
+        return self.next_key - 1
+
+    # --- the whole --------------------------------------------------------------------------------------
+
+    def _finish(self) -> Case:
+        used_inputs = sorted({-1 - o for n in self.nodes for o in n.operands if o < 0})
+        names: dict[Ref, str] = {-1 - old: f"x{new}" for new, old in enumerate(used_inputs)}
+        names.update({node.key: f"n{i}" for i, node in enumerate(self.nodes)})
+        nodes: list[Node] = [frozen(node, names) for node in self.nodes]
+        model = Model(
+            tuple(self.draft.inputs[i] for i in used_inputs),
+            tuple(nodes),
+            tuple(names[ref] for ref in self._outputs()),
+            tuple(dict.fromkeys(self.draft.patterns))[:6],
+        )
+        return Case(model, self._conversion(model), self.draft.inference)
+
+    def _outputs(self) -> list[Ref]:
+        """What was asked for and still exists, and every value nobody reads."""
+        read = {o for node in self.nodes for o in node.operands}
+        sinks = [node.key for node in self.nodes if node.key not in read]
+        asked = [self.alias.get(o, o) for o in self.draft.outputs]
+        made = {node.key for node in self.nodes}
+        outputs = list(dict.fromkeys([*(o for o in asked if o in made), *sinks]))
+        # Dead nodes say nothing, so the last sinks win when there are too many.
+        return outputs[-MAX_GENERATED_OUTPUTS:]
+
+    def _conversion(self, model: Model) -> Conversion:
+        """A road that takes these ops: recurrent layers exist as layers in legacy Keras only."""
+        conversion = self.draft.conversion.repaired()
+        if conversion.entry in ("keras", "legacy_keras") and any(t.dtype != "float32" for t in model.inputs):
+            conversion = replace(conversion, entry="concrete_function")
+        return conversion

@@ -1,0 +1,84 @@
+"""What an oracle says: where, what, and how bad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """Where in a case's life it happened."""
+
+    BUILD = "build"
+    REFERENCE = "reference"
+    CONVERT = "convert"
+    ALLOCATE = "allocate"
+    INVOKE = "invoke"
+    COMPARE = "compare"
+
+
+class Kind(StrEnum):
+    """What happened. The spelling is stored; never change one."""
+
+    CRASH = "crash"
+    HANG = "hang"
+    OUT_OF_MEMORY = "out-of-memory"
+    CONVERTER_ERROR = "converter-error"
+    ALLOCATE_ERROR = "allocate-error"
+    INVOKE_ERROR = "invoke-error"
+    OUTPUT_COUNT = "output-count"
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    VALUE = "value"
+    NAN_PROPAGATION = "nan-propagation"
+
+
+DEATHS = frozenset({Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY})
+"""Kinds that cost the executor its life."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One judgement of one case.
+
+    `message` is normalised (no addresses, numbers, paths): equal defects give equal messages. `severity` is a
+    number in `unit` ("signal", "s", "MB", "x bound", "steps", "elements", ...); larger is worse within a unit.
+    `blame` names the flatbuffer op or the converter where that is known. `evidence` is small, JSON-ready data.
+    """
+
+    stage: Stage
+    kind: Kind
+    message: str
+    runtime: str = ""
+    severity: float = 0.0
+    unit: str = ""
+    blame: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "stage": self.stage.value,
+            "kind": self.kind.value,
+            "message": self.message,
+            "runtime": self.runtime,
+            "severity": self.severity,
+            "unit": self.unit,
+            "blame": self.blame,
+            "evidence": self.evidence,
+        }
+
+    @staticmethod
+    def from_json(tree: dict[str, Any]) -> Verdict:
+        """Reads what `to_json` wrote. Raises `KeyError`, `TypeError` or `ValueError` on anything else."""
+        return Verdict(
+            Stage(tree["stage"]),
+            Kind(tree["kind"]),
+            str(tree["message"]),
+            str(tree.get("runtime", "")),
+            float(tree.get("severity", 0.0)),
+            str(tree.get("unit", "")),
+            str(tree.get("blame", "")),
+            dict(tree.get("evidence", {})),
+        )
