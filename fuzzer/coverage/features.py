@@ -1,0 +1,83 @@
+"""Cheap features: what a case showed, as short strings `family:detail`, complete for every case.
+
+A feature seen for the first time makes its case worth keeping. Details are bounded by construction (names and
+buckets, never raw numbers), so that the set stays small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fuzzer.execute.record import CaseRun
+from fuzzer.oracles.messages import converter_message, runtime_message
+from fuzzer.oracles.verdict import Verdict
+
+FAMILIES = {
+    "op": "op x dtype x scheme",
+    "entry": "entry x scheme x switches",
+    "flat": "flatbuffer op x tensor type",
+    "pair": "adjacent ops in the flatbuffer",
+    "act": "fused activation of an op",
+    "plan": "delegate partition shape",
+    "msg": "converter or runtime message",
+    "div": "runtime x bucket of divergence",
+    "kind": "verdict",
+}
+
+
+def features(record: CaseRun, verdicts: Sequence[Verdict], stats: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """All features of an execution, sorted."""
+    case, found = record.case, set[str]()
+    conversion = case.conversion
+    scheme = conversion.scheme
+    found.add(
+        f"entry:{conversion.entry}/{scheme}/{conversion.io}/{int(conversion.per_channel)}{int(conversion.fallback)}"
+        f"{int(conversion.unfold_batch_matmul)}/{conversion.op_set}"
+    )
+    found.update(f"op:{typed.node.op}/{typed.type.dtype}/{scheme}" for typed in case.model.typed)
+    if record.build_failure is not None:
+        found.add(f"msg:build/{converter_message(record.build_failure.message)}")
+    if record.convert_failure is not None:
+        found.add(f"msg:convert/{converter_message(record.convert_failure.message)}")
+    _flat_features(record, found)
+    for runtime, run in record.runs.items():
+        if run.allocate_failure is not None:
+            found.add(f"msg:{runtime}/{runtime_message(run.allocate_failure.message)}")
+        if run.invoke_failure is not None:
+            found.add(f"msg:{runtime}/{runtime_message(run.invoke_failure.message)}")
+        if run.plan:
+            delegated = sum(op.startswith(("TfLiteXNNPack", "DELEGATE")) for op in run.plan)
+            found.add(f"plan:{runtime}/{min(delegated, 4)}of{min(len(run.plan), 8)}")
+        if runtime in stats:
+            found.add(f"div:{runtime}/{scheme}/{bucket(stats[runtime]['relative'])}")
+    found.update(f"kind:{v.kind.value}/{v.runtime}/{scheme}" for v in verdicts)
+    return sorted(found)
+
+
+def _flat_features(record: CaseRun, found: set[str]) -> None:
+    flat = record.flat
+    if flat is None:
+        return
+    producer: dict[int, str] = {}
+    for op in flat.ops:
+        dtypes = "+".join(
+            flat.tensors[i].dtype + ("pc" if flat.tensors[i].per_channel else "") for i in op.inputs[:2] if i >= 0
+        )
+        found.add(f"flat:{op.name}/{dtypes}")
+        if op.activation not in ("", "NONE"):
+            found.add(f"act:{op.name}/{op.activation}/{dtypes}")
+        for i in op.inputs:
+            if i in producer:
+                found.add(f"pair:{producer[i]}>{op.name}")
+        producer.update((o, op.name) for o in op.outputs)
+
+
+def bucket(relative: float) -> str:
+    """The decade of a divergence: `0`, `-7` ... `0+`; NaN and overflow count as the largest."""
+    if relative == 0:
+        return "0"
+    if not math.isfinite(relative) or relative >= 1:
+        return "0+"
+    return str(max(-8, math.floor(math.log10(relative))))

@@ -1,0 +1,92 @@
+"""What one execution of a case left behind: what the oracles and the features read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from fuzzer.build import Array
+from fuzzer.case import Case
+from fuzzer.convert.flatbuffer import Flat
+
+
+@dataclass
+class Failure:
+    """An exception of the stack under test: its class name and message, as they came."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An input or output of an interpreter: name, declared shape and dtype, and quantisation (0.0: none)."""
+
+    name: str
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass
+class RuntimeRun:
+    """One runtime's run of the flatbuffer: per sample, the outputs in the model's order."""
+
+    runtime: str
+    inputs: list[Slot] = field(default_factory=list)
+    outputs: list[Slot] = field(default_factory=list)
+    samples: list[list[Array]] = field(default_factory=list)
+    plan: tuple[str, ...] = ()
+    """Ops of the execution plan; DELEGATE where a delegate took a partition."""
+    allocate_failure: Failure | None = None
+    invoke_failure: Failure | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sample gave outputs."""
+        return self.allocate_failure is None and self.invoke_failure is None and bool(self.samples)
+
+
+@dataclass
+class CaseRun:
+    """One execution of one case. A stage that failed leaves the later fields empty."""
+
+    case: Case
+    samples: list[list[Array]] = field(default_factory=list)
+    reference: list[list[Array]] = field(default_factory=list)
+    """TensorFlow eager: per sample, the outputs in order."""
+    build_failure: Failure | None = None
+    convert_failure: Failure | None = None
+    content: bytes = b""
+    flat: Flat | None = None
+    runs: dict[str, RuntimeRun] = field(default_factory=dict)
+    log: str = ""
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds spent inside TensorFlow and TFLite by stage."""
+
+    @contextmanager
+    def under_test(self, stage: str) -> Iterator[None]:
+        """Times a call into the stack under test; what is not timed is our own overhead."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] = self.timings.get(stage, 0.0) + perf_counter() - begun
+
+
+def slot_of(detail: dict[str, Any]) -> Slot:
+    """A slot from an entry of `get_input_details()` or `get_output_details()`."""
+    scale, zero_point = detail["quantization"]
+    return Slot(
+        str(detail["name"]),
+        int(detail["index"]),
+        tuple(int(d) for d in detail["shape"]),
+        str(detail["dtype"].__name__),
+        float(scale),
+        int(zero_point),
+    )

@@ -1,0 +1,126 @@
+"""The runtimes under test: how each makes an interpreter, and how a flatbuffer is run on one.
+
+To add a runtime, add its maker to `MAKERS` and its name to `fuzzer.case.RUNTIMES`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fuzzer.build import Array
+from fuzzer.execute.record import CaseRun, Failure, RuntimeRun, Slot, slot_of
+from fuzzer.execute.stage import StageCell
+
+_INPUT = re.compile(r"x(\d+)(?!.*x\d)")
+
+
+@cache
+def _lite() -> Any:
+    import tensorflow as tf
+
+    return tf.lite
+
+
+@cache
+def _litert() -> Any:
+    from ai_edge_litert import interpreter
+
+    return interpreter
+
+
+def _tf_xnnpack(content: bytes, threads: int, **options: Any) -> Any:
+    return _lite().Interpreter(model_content=content, num_threads=threads, **options)
+
+
+def _tf_builtin(content: bytes, threads: int, **options: Any) -> Any:
+    kind = _lite().experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return _lite().Interpreter(
+        model_content=content, num_threads=threads, experimental_op_resolver_type=kind, **options
+    )
+
+
+def _tf_reference(content: bytes, threads: int, **options: Any) -> Any:
+    kind = _lite().experimental.OpResolverType.BUILTIN_REF
+    return _lite().Interpreter(
+        model_content=content, num_threads=threads, experimental_op_resolver_type=kind, **options
+    )
+
+
+def _litert_default(content: bytes, threads: int, **options: Any) -> Any:
+    return _litert().Interpreter(model_content=content, num_threads=threads, **options)
+
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "tf-xnnpack": _tf_xnnpack,
+    "tf-builtin": _tf_builtin,
+    "tf-reference": _tf_reference,
+    "litert": _litert_default,
+}
+
+
+def run(record: CaseRun, runtime: str, stage: StageCell) -> RuntimeRun:
+    """Runs all samples of the record's flatbuffer on one runtime."""
+    result = RuntimeRun(runtime)
+    stage.set("allocate", runtime)
+    try:
+        with record.under_test("allocate"):
+            interpreter = MAKERS[runtime](record.content, record.case.inference.threads)
+            interpreter.allocate_tensors()
+            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        result.allocate_failure = Failure(type(error).__name__, str(error))
+        return result
+    result.inputs = [slot_of(d) for d in inputs]
+    result.outputs = _in_order(interpreter, [slot_of(d) for d in outputs])
+    result.plan = tuple(op["op_name"] for op in interpreter._get_ops_details())
+    stage.set("invoke", runtime)
+    try:
+        for sample in record.samples:
+            feeds = feed(result.inputs, sample)
+            with record.under_test("invoke"):
+                for index, value in feeds:
+                    interpreter.set_tensor(index, value)
+                interpreter.invoke()
+                result.samples.append([interpreter.get_tensor(slot.index) for slot in result.outputs])
+    except (RuntimeError, ValueError) as error:
+        result.invoke_failure = Failure(type(error).__name__, str(error))
+    return result
+
+
+def feed(slots: Sequence[Slot], sample: Sequence[Array]) -> list[tuple[int, Array]]:
+    """The tensors to set, by tensor index: inputs are matched by name, and quantised where the slot is."""
+    feeds = []
+    for position, slot in enumerate(slots):
+        found = _INPUT.search(slot.name)
+        number = int(found.group(1)) if found else position
+        feeds.append((slot.index, quantised(sample[number], slot)))
+    return feeds
+
+
+def quantised(value: Array, slot: Slot) -> Array:
+    """A float tensor in a slot's integer type: round(value / scale) + zero point, clamped (TFLite quantisation spec)."""
+    if not slot.scale or not slot.dtype.startswith(("int", "uint")) or value.dtype.kind != "f":
+        return value
+    info = np.iinfo(slot.dtype)
+    raw = np.rint(value.astype(np.float64) / slot.scale) + slot.zero_point
+    return np.clip(raw, info.min, info.max).astype(slot.dtype)
+
+
+def _in_order(interpreter: Any, outputs: list[Slot]) -> list[Slot]:
+    """The outputs in the model's order.
+
+    Signatures list outputs by name, and ours sort by position (`y00`, `y01`; Keras: `output_0`, ...). A flatbuffer
+    without signature (from a concrete function) keeps the order of the function's outputs.
+    """
+    signatures = interpreter._get_full_signature_list()
+    if not signatures:
+        return outputs
+    named = next(iter(signatures.values()))["outputs"]
+    by_index = {slot.index: slot for slot in outputs}
+    ordered = [by_index[named[name]] for name in sorted(named) if named[name] in by_index]
+    return ordered if len(ordered) == len(outputs) else outputs

@@ -1,0 +1,170 @@
+"""The target of a campaign: runs a case on real TensorFlow and TFLite, and judges it.
+
+Requests are `{"command": "run"|"confirm"|"save", "case": {...}, ...}`; see the functions of those names. A
+target is any module with `load()` (in the zygote), `prepare(scratch)` (once an executor) and `run(request, stage)`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from fuzzer.build import constants, run_eager, samples_of, weights_of
+from fuzzer.case import Case
+from fuzzer.case.codec import from_json
+from fuzzer.convert import converter_of, read, set_options
+from fuzzer.execute import runtimes
+from fuzzer.execute.record import CaseRun, Failure
+from fuzzer.execute.stage import StageCell
+
+_scratch = ""
+_LOG_READ_BYTES = 32 << 10
+
+
+def load() -> None:
+    """Imports everything a case may need. Called in the zygote, which never runs TensorFlow."""
+    import logging
+    import warnings
+
+    import absl.logging
+    import ai_edge_litert.interpreter
+    import tensorflow as tf
+    import tf_keras
+    from tensorflow.lite.python import schema_py_generated
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    del ai_edge_litert, schema_py_generated, flatbuffer_utils, tf_keras
+    import fuzzer.coverage
+    import fuzzer.oracles
+    import fuzzer.oracles.confirm  # noqa: F401
+    from fuzzer.ops import registry
+
+    registry()
+    tf.get_logger().setLevel(logging.ERROR)
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    warnings.simplefilter("ignore")
+    # Attribute access loads the lazily imported parts of TensorFlow; a first touch costs up to a second.
+    for name in ("lite", "saved_model", "keras", "nn", "raw_ops", "signal", "linalg", "random", "data"):
+        getattr(tf, name)
+    tf.keras.layers.Dense  # noqa: B018
+    tf.lite.TFLiteConverter  # noqa: B018
+    tf.lite.Interpreter  # noqa: B018
+
+
+def prepare(scratch: str) -> None:
+    """Readies a fresh executor: temporary files go to `scratch`, TensorFlow uses one thread."""
+    global _scratch
+    import tempfile
+
+    import tensorflow as tf
+
+    _scratch = scratch
+    os.environ["TMPDIR"] = scratch
+    tempfile.tempdir = scratch
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    np.seterr(all="ignore")
+
+
+def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
+    """Dispatches a request."""
+    command = request["command"]
+    case = from_json(request["case"])
+    if command == "run":
+        return judge(case, stage)
+    if command == "confirm":
+        from fuzzer.oracles import Verdict
+        from fuzzer.oracles.confirm import confirm
+
+        return confirm(execute(case, stage), Verdict.from_json(request["verdict"]), stage)
+    if command == "save":
+        return save(case, Path(request["folder"]), stage)
+    raise ValueError(f"unknown command {command!r}")
+
+
+def judge(case: Case, stage: StageCell) -> dict[str, Any]:
+    """Runs a case and returns verdicts, features and statistics as JSON values."""
+    from fuzzer.coverage import features
+    from fuzzer.oracles import judge_all, statistics
+
+    begun = perf_counter()
+    record = execute(case, stage)
+    stage.set("judge")
+    verdicts = judge_all(record)
+    stats = statistics(record)
+    found = features(record, verdicts, stats)
+    return {
+        "built": record.build_failure is None,
+        "converted": bool(record.content),
+        "refusal": "" if record.convert_failure is None else record.convert_failure.message[:200],
+        "verdicts": [v.to_json() for v in verdicts],
+        "features": found,
+        "statistics": stats,
+        "under_test_s": sum(record.timings.values()),
+        "timings": record.timings,
+        "total_s": perf_counter() - begun,
+    }
+
+
+def execute(case: Case, stage: StageCell) -> CaseRun:
+    """Reference, conversion and all runtimes. What the stack raises becomes data in the record."""
+    import tensorflow as tf
+
+    record = CaseRun(case)
+    stage.set("build")
+    weights = weights_of(case)
+    record.samples = samples_of(case)
+    stage.set("reference")
+    try:
+        with record.under_test("reference"):
+            fixed = constants(tf, weights)
+            record.reference = [run_eager(tf, case, sample, fixed) for sample in record.samples]
+        stage.set("build")
+        with record.under_test("build"):
+            converter = converter_of(tf, case, weights, _scratch)
+    except Exception as error:
+        record.build_failure = Failure(type(error).__name__, str(error))
+        return record
+    stage.set("convert")
+    try:
+        with record.under_test("convert"):
+            set_options(tf, converter, case.conversion, record.samples)
+            record.content = bytes(converter.convert())
+    except Exception as error:
+        # The converter raises whatever its layers raise; oracles sort refusals from internal errors.
+        record.convert_failure = Failure(type(error).__name__, str(error))
+        record.log = _log()
+        return record
+    record.flat = read(record.content)
+    for runtime in case.inference.runtimes:
+        record.runs[runtime] = runtimes.run(record, runtime, stage)
+    return record
+
+
+def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:
+    """Writes `model.tflite` and `tensors.npz` (inputs, reference and every runtime's outputs) to `folder`."""
+    record = execute(case, stage)
+    if record.content:
+        (folder / "model.tflite").write_bytes(record.content)
+    arrays: dict[str, Any] = {}
+    for s, sample in enumerate(record.samples):
+        arrays.update({f"sample{s}_x{i}": value for i, value in enumerate(sample)})
+    for s, outputs in enumerate(record.reference):
+        arrays.update({f"sample{s}_tensorflow_y{i}": value for i, value in enumerate(outputs)})
+    for runtime, result in record.runs.items():
+        for s, outputs in enumerate(result.samples):
+            arrays.update({f"sample{s}_{runtime}_y{i}": value for i, value in enumerate(outputs)})
+    np.savez_compressed(folder / "tensors.npz", **arrays)
+    return {"saved": sorted(arrays), "log": _log()}
+
+
+def _log() -> str:
+    """What this case has printed so far, from the start."""
+    try:
+        return os.pread(2, _LOG_READ_BYTES, 0).decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,87 @@
+"""Messages of the converter and the runtimes: normalised, and sorted into refusals and internal errors.
+
+A refusal says "this is not supported" in so many words: a feature for guidance, no finding. Everything else that
+stops a conversion or a run of a valid model is a finding. To teach it a new refusal, add a row with its source.
+"""
+
+from __future__ import annotations
+
+import re
+
+_REFUSALS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # flatbuffer_export.cc: the op has no builtin and flex is off.
+        r"is neither a custom op nor a flex op",
+        r"Some ops are not supported by the native TFLite runtime",
+        r"Some ops in the model are custom ops",
+        # quantize_model.cc: "Quantization (to 16x8-bit) not yet supported for op".
+        r"not yet supported for op",
+        # lite.py: checks of flag combinations.
+        r"not supported (?:by|for|with|in)",
+        r"is not supported",
+        r"unsupported (?:data ?)?type",
+        # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
+        r"Select TensorFlow op\(s\), included in the given model",
+        r"Encountered unresolved custom op",
+        r"Didn't find op for builtin opcode",
+        r"type .{1,40} not (?:currently )?supported",
+        r"does not support",
+    )
+)
+
+_NOISE = (
+    (re.compile(r"\x1b\[[0-9;]*m"), ""),
+    (re.compile(r"loc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\):?"), ""),
+    (re.compile(r'(?:/|[A-Za-z]:\\)[^\s:"\']+'), "<path>"),
+    (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
+    (re.compile(r"tensor<[^>]*(?:<[^>]*>[^>]*)*>"), "tensor"),
+    (re.compile(r"[-+]?\b\d+(?:\.\d+)?(?:[eE][-+]?\d+)?\b"), "N"),
+    (re.compile(r"[\"'`][^\"'`]{0,80}@[^\"'`]{0,80}[\"'`]"), "<function>"),
+    (re.compile(r"\s+"), " "),
+)
+MAX_MESSAGE = 160
+
+_ERROR_LINE = re.compile(r"error: ([^\n]+)")
+_CHECK = re.compile(r"(?:Check failed|F0000|F\d{4})[^\n]*")
+_RUNTIME_LINE = re.compile(r"([\w/\-.]+\.(?:cc|h|c)):\d+ ([^\n]+)")
+
+
+def is_refusal(message: str) -> bool:
+    """Whether a message says that something is not supported."""
+    return any(pattern.search(message) for pattern in _REFUSALS)
+
+
+def normalise(message: str) -> str:
+    """The message without what differs between two runs of one defect: numbers, addresses, paths, locations."""
+    for pattern, stand_in in _NOISE:
+        message = pattern.sub(stand_in, message)
+    return message.strip(" .:\t")[:MAX_MESSAGE]
+
+
+def converter_message(message: str) -> str:
+    """The line of a converter error that says what went wrong, normalised.
+
+    MLIR prints a chain of locations; the last `error:` line is the reason, earlier ones its context.
+    """
+    found = [line for line in _ERROR_LINE.findall(message) if not line.startswith("failed while converting")]
+    return normalise(found[0] if found else message)
+
+
+def runtime_message(message: str) -> str:
+    """The line of an interpreter error that says what went wrong: `file.cc condition was not true`."""
+    found = _RUNTIME_LINE.findall(message)
+    if found:
+        file, text = found[0]
+        return normalise(f"{file.rsplit('/', 1)[-1]} {text}")
+    return normalise(message.splitlines()[0] if message.strip() else "no message")
+
+
+def fatal_message(log: str) -> str:
+    """The line of a log that announces an abort, normalised; empty when nothing was said."""
+    found = _CHECK.findall(log)
+    if not found:
+        return ""
+    line = found[-1]
+    # glog: "F0000 00:00:1700000000.123456 1234 file.cc:12] Check failed: ..."
+    return normalise(line.rsplit("] ", 1)[-1])

@@ -1,0 +1,227 @@
+"""The pages of one finding, read from its folder: difference, report, graph, reproducer, log.
+
+Whatever a folder holds, a page is something to read: a missing or damaged file becomes a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from fuzzer.findings.finding import Finding
+from fuzzer.screen.graph import graph
+from fuzzer.screen.lines import line
+from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity
+
+PAGES = ("difference", "report", "graph", "repro.py", "log")
+MAX_READ_BYTES = 256 * 1024
+"""A page shows this much of a file; of a log its end, which is where a process died."""
+MAX_CELL = 400
+"""Characters of one value in a table of evidence."""
+MAX_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Content:
+    """The text of a file, or a sentence on why there is none."""
+
+    text: str = ""
+    problem: str = ""
+
+
+def read(path: Path, *, tail: bool = False) -> Content:
+    """The beginning (or end) of a file as harmless text."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - MAX_READ_BYTES) if tail else 0)
+            raw = stream.read(MAX_READ_BYTES)
+    except FileNotFoundError:
+        return Content(problem=f"{path.name} is missing: {path} does not exist.")
+    except OSError as broken:
+        return Content(problem=f"{path.name} can't be read: {broken.strerror or broken} ({path}).")
+    text = many_lines(raw.decode("utf-8", "replace"))
+    if size > MAX_READ_BYTES:
+        note = f"({'the end' if tail else 'the beginning'} of {size:,} bytes: {path})"
+        text = f"{note}\n{text}" if tail else f"{text}\n{note}"
+    return Content(text) if text.strip() else Content(problem=f"{path.name} is empty ({path}).")
+
+
+def read_json(path: Path) -> tuple[Any, str]:
+    """The JSON in a file, and a sentence on why there is none (empty when there is)."""
+    content = read(path)
+    if content.problem:
+        return None, content.problem
+    try:
+        return json.loads(content.text), ""
+    except (ValueError, RecursionError) as broken:
+        return None, f"{path.name} is damaged: {one_line(str(broken))} ({path})."
+
+
+def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Changes when any file of the folder does; reading the folder anew each time would be slow."""
+    found = []
+    for name in ("verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt"):
+        try:
+            stat = (folder / name).stat()
+        except OSError:
+            continue
+        found.append((name, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
+def page(name: str, finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
+    """One page of a finding. Never raises for what is in the folder."""
+    if name == "report":
+        return _source(read(folder / "report.md"), "markdown")
+    if name == "graph":
+        return _graph(folder)
+    if name == "repro.py":
+        return _source(read(folder / "repro.py"), "python")
+    if name == "log":
+        content = read(folder / "log.txt", tail=True)
+        return Text(content.text) if not content.problem else _problem(content.problem)
+    return _difference(finding, folder, now)
+
+
+def _problem(sentence: str) -> Text:
+    return Text(one_line(sentence), style="yellow")
+
+
+def _source(content: Content, language: str) -> RenderableType:
+    if content.problem:
+        return _problem(content.problem)
+    return Syntax(content.text, language, theme="monokai", background_color="default", word_wrap=True)
+
+
+def _graph(folder: Path) -> RenderableType:
+    """The minimal case, or the case as it was found where there is no minimal one."""
+    minimal, why_not = read_json(folder / "minimal.json")
+    if not why_not:
+        return graph(minimal, "minimised case")
+    found, no_case = read_json(folder / "case.json")
+    if no_case:
+        return Group(_problem(why_not), _problem(no_case))
+    return Group(graph(found, "case as it was found"), Text(), _problem(why_not))
+
+
+# --- what differs -----------------------------------------------------------------------------------------
+
+
+def _difference(finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
+    tree, problem = read_json(folder / "verdict.json")
+    parts: list[RenderableType] = [
+        Text(one_line(finding.title), style="bold"),
+        line(
+            (severity(finding.severity, finding.unit), "bold"),
+            " ",
+            (finding.kind, kind_style(finding.kind)),
+            f" at {finding.stage}",
+            f", blames {finding.blame}" if finding.blame else "",
+            f", {finding.state}",
+        ),
+    ]
+    if finding.note or finding.duplicate_of:
+        parts.append(Text(one_line(_remark(finding)), style="cyan"))
+    parts.append(_problem(problem) if problem else evidence(tree))
+    parts.append(_facts(finding, folder, now))
+    return Group(*parts)
+
+
+def _remark(finding: Finding) -> str:
+    copy = f"duplicate of {finding.duplicate_of}. " if finding.duplicate_of else ""
+    return copy + (f"note: {finding.note}" if finding.note else "")
+
+
+def evidence(verdict: Any) -> RenderableType:
+    """What differs: the evidence of a verdict as a table, lists of records as tables of their own."""
+    if not isinstance(verdict, dict):
+        return _problem("verdict.json is damaged: expected an object.")
+    tree = verdict.get("evidence")
+    message = Text(one_line(str(verdict.get("message", ""))))
+    if runtime := verdict.get("runtime"):
+        message.append(f"  (on {one_line(str(runtime))})", "dim")
+    if not isinstance(tree, dict) or not tree:
+        return Group(message, Text("No evidence was stored beside the message.", style="dim"))
+    plain = {k: v for k, v in tree.items() if not _records(v)}
+    tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
+    return Group(message, *([_pairs_table(_flat(plain))] if plain else []), *tables)
+
+
+def _records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) and v for v in value)
+
+
+def _flat(tree: dict[str, Any], prefix: str = "", depth: int = 4) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and depth:
+            rows += _flat(value, f"{name}.", depth - 1)
+        else:
+            rows.append((name, _value(value)))
+    return rows
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        text = one_line(value)
+    elif isinstance(value, float):
+        text = f"{value:.9g}"  # nine digits tell any two float32 apart
+    else:
+        text = one_line(json.dumps(value, default=str))
+    return text if len(text) <= MAX_CELL else text[:MAX_CELL] + "…"
+
+
+def _pairs_table(rows: list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for key, value in rows[:MAX_ROWS]:
+        table.add_row(Text(one_line(key)), Text(value))
+    return table
+
+
+def _records_table(name: str, records: list[dict[str, Any]]) -> RenderableType:
+    names = list(dict.fromkeys(str(key) for record in records for key in record))
+    table = Table(box=None, pad_edge=False, header_style="dim underline", padding=(0, 2, 0, 0))
+    for key in names:
+        numeric = all(isinstance(r.get(key), int | float) for r in records)
+        table.add_column(Text(one_line(key)), justify="right" if numeric else "left", overflow="fold")
+    for record in records[:MAX_ROWS]:
+        table.add_row(*(Text(_value(record[key]) if key in record else "") for key in names))
+    return Group(Text(f"{one_line(name)}:", style="dim"), table)
+
+
+def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
+    """Everything the index knows of a finding."""
+    smaller = f"minimised to {finding.nodes} nodes" if finding.minimised else "not minimised yet (key m)"
+    rate = (
+        f"{finding.reproduced} of {finding.repeats} fresh runs"
+        if finding.repeats
+        else "not replayed yet (key r)"
+    )
+    rows = [
+        ("ops", " > ".join(finding.ops)),
+        ("patterns", ", ".join(finding.patterns)),
+        ("converted", f"{finding.quantisation} from {finding.entry}, {', '.join(finding.dtypes)}"),
+        ("runtimes", ", ".join(finding.runtimes)),
+        ("reproduced", rate),
+        (
+            "seen",
+            f"{number(finding.count)} times, first {finding.first_seen} ({ago(finding.first_seen, now)} ago)",
+        ),
+        ("case", f"{finding.case}, {smaller}; found as {finding.found_as}"),
+        ("versions", finding.versions),
+        ("id", finding.id),
+        ("folder", str(folder)),
+    ]
+    return _pairs_table([("", ""), *((key, one_line(value) or "-") for key, value in rows)])

@@ -1,0 +1,133 @@
+"""The findings list of the triage screen: which findings, in which order, and how a row reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+from fuzzer.findings.finding import Finding, State
+from fuzzer.screen.lines import cut, line
+from fuzzer.screen.text import ago, fit, kind_rank, kind_style, one_line, short_count, short_severity, urgency
+
+ALL = ""
+"""The filter value that lets everything through."""
+SORTS: dict[str, Callable[[Finding], Any]] = {
+    "severity": lambda f: (urgency(f.kind, f.unit, f.severity), f.title),
+    "count": lambda f: (-f.count, f.title),
+    "newest": lambda f: tuple(-ord(c) for c in f.first_seen),
+    "title": lambda f: f.title.casefold(),
+    "kind": lambda f: (f.kind, f.title),
+}
+STATE_STYLES = {"new": "bold", "known": "dim", "reported": "cyan", "duplicate": "dim", "fixed": "green"}
+SIDE_COLUMNS = 90
+"""From this width on a row has room for the whole name of a kind."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the person asked to see."""
+
+    state: str = ALL
+    kind: str = ALL
+    search: str = ""
+    sort: str = "severity"
+
+    def pick(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings that pass every filter, in order."""
+        words = self.search.casefold().split()
+        passed = (
+            f
+            for f in findings
+            if self.state in (ALL, f.state) and self.kind in (ALL, f.kind) and _holds(f, words)
+        )
+        return sorted(passed, key=SORTS[self.sort])
+
+    def next_sort(self) -> View:
+        """The same view in the next order."""
+        return replace(self, sort=_after(list(SORTS), self.sort))
+
+    def next_state(self, findings: Sequence[Finding]) -> View:
+        """The same view of the next state that any finding is in."""
+        present = {f.state for f in findings}
+        known = [s.value for s in State if s.value in present]
+        return replace(self, state=_after([ALL, *known, *sorted(present.difference(known))], self.state))
+
+    def next_kind(self, findings: Sequence[Finding]) -> View:
+        """The same view of the next kind that any finding has."""
+        present = sorted({f.kind for f in findings}, key=lambda kind: (kind_rank(kind), kind))
+        return replace(self, kind=_after([ALL, *present], self.kind))
+
+    def cleared(self) -> View:
+        """The same order without any filter."""
+        return View(sort=self.sort)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether anything may be hidden."""
+        return self.cleared() != self
+
+
+def _after(values: list[str], current: str) -> str:
+    place = values.index(current) if current in values else -1
+    return values[(place + 1) % len(values)]
+
+
+def _holds(finding: Finding, words: list[str]) -> bool:
+    """Whether every word occurs anywhere in what a person might remember of a finding."""
+    if not words:
+        return True
+    fields = (
+        finding.id, finding.title, finding.kind, finding.stage, finding.message, finding.blame, finding.note,
+        finding.quantisation, finding.entry, finding.state, finding.case,
+        *finding.ops, *finding.patterns, *finding.runtimes, *finding.dtypes,
+    )  # fmt: skip
+    text = "\n".join(fields).casefold()
+    return all(word in text for word in words)
+
+
+def caption(view: View, shown: int, findings: Sequence[Finding], width: int) -> Text:
+    """One line above the list: how many, filtered and sorted how."""
+    total = len(findings)
+    number = f"{shown} of {total}" if view.filtered else f"{total}"
+    text = line((f"{number} finding{'s' if total != 1 else ''}", "bold"), (f"  by {view.sort}", ""))
+    for name, value in (("state", view.state), ("kind", view.kind), ("search", view.search)):
+        if value:
+            text.append(f"  {name} {one_line(value)}", "bold reverse")
+    if view.filtered:
+        text.append("  Esc shows all", "dim")
+    else:
+        counts = Counter(f.state for f in findings)
+        text.append("  " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s]), "dim")
+    return cut(text, width)
+
+
+def columns(width: int) -> Text:
+    """The names of the columns of `row`."""
+    kind = 15 if width >= SIDE_COLUMNS else 10
+    head = f"  {'severity':>10} {'kind':<{kind}} {'count':>5} {'state':<9} {'seen':>6} title"
+    return cut(line((head, "dim underline")), width)
+
+
+def row(finding: Finding, width: int, now: datetime | None, selected: bool) -> Text:
+    """One finding on one line. The selected one is marked by a character too, for screens without colour."""
+    kind_width = 15 if width >= SIDE_COLUMNS else 10
+    text = line(
+        "▸ " if selected else "  ",
+        (fit(short_severity(finding.severity, finding.unit), 10, right=True), "bold"),
+        " ",
+        (fit(finding.kind, kind_width), kind_style(finding.kind)),
+        f" {short_count(finding.count):>5} ",
+        (fit(finding.state, 9), STATE_STYLES.get(finding.state, "")),
+        f" {ago(finding.first_seen, now):>6} ",
+        one_line(finding.title),
+    )
+    cut(text, width)
+    text.pad_right(max(0, width - text.cell_len))
+    if selected:
+        text.stylize("reverse")
+    return text

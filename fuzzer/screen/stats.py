@@ -1,0 +1,173 @@
+"""Divergence statistics as lines: heat map, histograms by runtime, kinds, findings over time."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from fuzzer.campaign.snapshot import Cell, Snapshot
+from fuzzer.screen.lines import Lines, Part, beside, cut, heading, line
+from fuzzer.screen.text import (
+    count,
+    duration,
+    fit,
+    heat_cell,
+    heat_style,
+    kind_rank,
+    kind_style,
+    percent,
+    short_severity,
+    sparkline,
+)
+
+SCHEME_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8")
+HISTOGRAM_BUCKETS = 10
+WIDE = 130
+"""From this width on a heat map cell also shows its largest divergence, and histograms are drawn larger."""
+RIGHT_WIDTH, RIGHT_WIDTH_WIDE = 31, 52
+
+
+def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
+    """All statistics in at most `rows` lines: the heat map left, everything else right of it."""
+    if rows <= 0:
+        return []
+    if snapshot is None:
+        return [cut(line(("No campaign has run here yet: ", "dim"), "python -m fuzzer --hours 8"), width)]
+    if not any(cell.cases for row in snapshot.grid.values() for cell in row.values()):
+        return [cut(line(("No case has been compared yet.", "dim")), width)]
+    right_width = RIGHT_WIDTH_WIDE if width >= WIDE else RIGHT_WIDTH
+    if width < right_width + 40:
+        return (heat_map(snapshot, width, rows) if width >= 40 else others(snapshot, width))[:rows]
+    left_width = width - right_width - 3
+    left = heat_map(snapshot, left_width, rows, worst=width >= WIDE)
+    return beside(left, others(snapshot, right_width)[:rows], left_width)
+
+
+def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) -> Lines:
+    """Pattern by scheme: the share of compared cases that were suspicious, worst patterns first."""
+    grid = snapshot.grid
+    schemes = _schemes(grid)
+    cell_width = 16 if worst else 8
+    name_width = min(28, width - cell_width * len(schemes))
+    if name_width < 16:
+        cell_width = max(5, (width - 16) // max(1, len(schemes)))
+        name_width = max(8, min(28, width - cell_width * len(schemes)))
+    label = "suspicious share, worst" if worst else "suspicious share"
+    head = line((fit(label, name_width), "dim"))
+    for scheme in schemes:
+        head.append(fit(scheme, cell_width - 1, right=True).rjust(cell_width), "bold")
+    ranked = sorted(grid, key=lambda p: (-_share(grid[p]), p))
+    # One row says how many patterns did not fit; hiding one pattern to say so would be silly.
+    shown = ranked if len(ranked) <= rows - 1 else ranked[: max(0, rows - 2)]
+    lines = [cut(head, width)]
+    lines += [_heat_row(p, grid[p], schemes, name_width, cell_width, worst) for p in shown]
+    if len(shown) < len(ranked):
+        rest = [grid[p] for p in ranked[len(shown) :]]
+        lines.append(_rest_row(rest, schemes, name_width, cell_width))
+    return lines[:rows]
+
+
+def _schemes(grid: dict[str, dict[str, Cell]]) -> list[str]:
+    seen = {scheme for row in grid.values() for scheme in row}
+    return [s for s in SCHEME_ORDER if s in seen] + sorted(seen.difference(SCHEME_ORDER))
+
+
+def _share(row: dict[str, Cell]) -> float:
+    compared = sum(c.compared for c in row.values())
+    return sum(c.suspicious for c in row.values()) / compared if compared else 0.0
+
+
+def _heat_row(
+    name: str, row: dict[str, Cell], schemes: list[str], name_width: int, width: int, worst: bool
+) -> Text:
+    text = line(fit(name, name_width))
+    for scheme in schemes:
+        cell = row.get(scheme)
+        share = cell.suspicious / cell.compared if cell and cell.compared else 0.0
+        text.append(" ")
+        text.append(fit(heat_cell(cell, worst=worst), width - 1, right=True), heat_style(share) or "dim")
+    return text
+
+
+def _rest_row(rest: list[dict[str, Cell]], schemes: list[str], name_width: int, width: int) -> Text:
+    """The patterns that found no room, added up."""
+    text = line((fit(f"{len(rest)} more patterns", name_width), "dim"))
+    for scheme in schemes:
+        cells = [row[scheme] for row in rest if scheme in row]
+        total = Cell(
+            sum(c.cases for c in cells), sum(c.compared for c in cells), sum(c.suspicious for c in cells)
+        )
+        text.append(" ")
+        text.append(fit(heat_cell(total), width - 1, right=True), "dim")
+    return text
+
+
+def others(snapshot: Snapshot, width: int) -> Lines:
+    """By runtime, by kind and over time: one narrow column."""
+    lines = runtimes(snapshot, width)
+    lines.append(_growth("findings", [n for _, _, _, n in snapshot.history], width))
+    lines += kinds(snapshot, width)
+    if snapshot.worst and width >= RIGHT_WIDTH_WIDE:
+        lines += [heading("worst divergences", width), *worst_lines(snapshot, width, 3)]
+    return lines
+
+
+def runtimes(snapshot: Snapshot, width: int) -> Lines:
+    """One row a runtime: how its divergences spread over the decades, and its suspicious share."""
+    bar = 2 if width >= RIGHT_WIDTH_WIDE else 1
+    room = HISTOGRAM_BUCKETS * bar
+    scale = "0  1e-7 … 1e-1  ≥1" if bar == 2 else "0 ‥1e-4 ≥1"
+    name_width = max(4, width - room - 8)
+    lines = [
+        cut(line((fit("divergence by", name_width), "dim"), " ", (fit(scale, room), "dim"), "  susp."), width)
+    ]
+    for name, cell in sorted(snapshot.by_runtime.items()):
+        share = cell.suspicious / cell.compared if cell.compared else 0.0
+        drawn = "".join(c * bar for c in sparkline(cell.histogram[:HISTOGRAM_BUCKETS], room, log=True))
+        part: Part = (fit(percent(share), 6, right=True), heat_style(share) or "dim")
+        lines.append(cut(line(fit(name, name_width), " ", (fit(drawn, room), "cyan"), " ", part), width))
+    return lines
+
+
+def kinds(snapshot: Snapshot, width: int) -> Lines:
+    """Suspicions by kind, as many to a line as fit."""
+    lines = [line(("suspicions", "dim"), " " if snapshot.by_kind else " none")]
+    for kind in sorted(snapshot.by_kind, key=kind_rank):
+        item = line((kind, kind_style(kind)), f" {count(snapshot.by_kind[kind])}")
+        if lines[-1].cell_len + item.cell_len + 2 > width:
+            lines.append(line("  "))
+        lines[-1].append_text(item)
+        lines[-1].append("  ")
+    return [cut(text, width) for text in lines]
+
+
+def _growth(name: str, values: list[int], width: int) -> Text:
+    total = values[-1] if values else 0
+    label = f"{name} over time {total:>4} "
+    return cut(line((label, "dim"), (sparkline(values, width - len(label)), "green")), width)
+
+
+def worst_lines(snapshot: Snapshot, width: int, rows: int) -> Lines:
+    """The largest divergences, one a line."""
+    return [
+        cut(
+            line(
+                (fit(short_severity(w.severity, w.unit), 10, right=True), "yellow"),
+                f"  {fit(w.runtime, 12)} {fit(w.scheme, 8)} {fit(w.pattern, 20)}",
+                (f" case {w.case}", "dim"),
+            ),
+            width,
+        )
+        for w in snapshot.worst[: max(0, rows)]
+    ]
+
+
+def growth_lines(snapshot: Snapshot, width: int) -> Lines:
+    """How features and findings grew over the run: a flat right end means the campaign has saturated."""
+    if len(snapshot.history) < 2:
+        return []
+    head = f"0 to {duration(snapshot.history[-1][0])}"
+    return [
+        heading(f"growth, {head}", width),
+        _growth("features", [f for _, _, f, _ in snapshot.history], width),
+        _growth("findings", [n for _, _, _, n in snapshot.history], width),
+    ]

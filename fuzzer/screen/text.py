@@ -1,0 +1,238 @@
+"""Pure formatting shared by the screens: numbers, times and small drawings become short text."""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.cells import cell_len, set_cell_size
+
+from fuzzer.campaign.snapshot import Cell
+
+BARS = "▁▂▃▄▅▆▇█"
+UNKNOWN = "-"
+KIND_ORDER = (
+    "crash",
+    "out-of-memory",
+    "hang",
+    "value",
+    "nan-propagation",
+    "shape",
+    "dtype",
+    "output-count",
+    "invoke-error",
+    "allocate-error",
+    "converter-error",
+)
+"""Most urgent first: a dead process, then silently wrong results, then errors that say so."""
+KIND_STYLES = {
+    "crash": "bold red",
+    "out-of-memory": "red",
+    "hang": "magenta",
+    "value": "yellow",
+    "nan-propagation": "bright_yellow",
+}
+HEAT = ((0.10, "bold white on dark_red"), (0.02, "bold black on orange3"), (0.0, "black on khaki3"))
+"""Share of suspicious cases from which a cell takes the style; exactly zero stays plain."""
+# Colour sequences, title and link sequences, and two-byte escapes, as a native log may hold them.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without anything that could move a terminal's cursor or change its colours."""
+    if text.isprintable():
+        return text
+    bare = " ".join(_ESCAPES.sub("", text).split())
+    return "".join(c if c.isprintable() else "·" for c in bare)
+
+
+def many_lines(text: str) -> str:
+    """Like `one_line` for a whole file: line breaks and indentation stay."""
+    bare = _ESCAPES.sub("", text).expandtabs(4).splitlines()
+    return "\n".join("".join(c if c.isprintable() else "·" for c in line) for line in bare)
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    text = one_line(text)
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…"
+    padding = " " * (width - length)
+    return padding + text if right else text + padding
+
+
+def duration(seconds: float | None) -> str:
+    """`8:03:20`, `2d 08:03:20`; `-` when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    total = max(0, int(seconds))
+    days, rest = divmod(total, 86400)
+    hours, rest = divmod(rest, 3600)
+    clock = f"{rest // 60:02}:{rest % 60:02}"
+    return f"{days}d {hours:02}:{clock}" if days else f"{hours}:{clock}"
+
+
+def span(seconds: float) -> str:
+    """A rough time in one unit: `12 s`, `3 min`, `5 h`, `2 d`."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def parse_time(iso: str) -> datetime | None:
+    """The time in an ISO 8601 text, taken as UTC where it does not say; `None` when it is none."""
+    try:
+        time = datetime.fromisoformat(iso)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def ago(iso: str, now: datetime | None) -> str:
+    """How long before `now` a stored time was: `3 min`; `-` when either is unknown."""
+    time = parse_time(iso)
+    if time is None or now is None:
+        return UNKNOWN
+    return span((now - time).total_seconds())
+
+
+def count(number: float) -> str:
+    """A whole number with thousands separated: `45,123`."""
+    return f"{int(number):,}" if math.isfinite(number) else UNKNOWN
+
+
+def short_count(number: int) -> str:
+    """A whole number in at most five characters: `9999`, `45k`, `1.2M`."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size and number >= 10_000:
+            scaled = number / size
+            return f"{scaled:.1f}{unit}" if scaled < 10 else f"{scaled:.0f}{unit}"
+    return str(number)
+
+
+def rate(per_second: float) -> str:
+    """Cases per second: `12.3/s`."""
+    return f"{per_second:.1f}/s" if math.isfinite(per_second) else UNKNOWN
+
+
+def percent(share: float) -> str:
+    """A share of 1: `98.2%`; a share that is not zero never reads as zero, nor one below 1 as 100%."""
+    if not math.isfinite(share):
+        return UNKNOWN
+    value = share * 100
+    if 0 < value < 0.1:
+        return "<0.1%"
+    if 99.95 <= value < 100:
+        return ">99.9%"
+    return f"{value:.0f}%" if value in (0, 100) else f"{value:.1f}%"
+
+
+def number(value: float) -> str:
+    """A measured number in few characters: `37`, `1.25`, `3.1e6`."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 100_000:
+        return str(int(value))
+    if 0.01 <= abs(value) < 100_000:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def severity(value: float, unit: str) -> str:
+    """How bad, with its unit: `SIGSEGV`, `37 steps`, `2.1 GB`, `340x bound`."""
+    if unit == "signal":
+        return _signal(value)
+    if unit == "MB" and value >= 1024:
+        return f"{number(value / 1024)} GB"
+    if unit.startswith("x "):
+        return f"{number(value)}{one_line(unit)}"
+    return f"{number(value)} {one_line(unit)}".strip()
+
+
+def short_severity(value: float, unit: str) -> str:
+    """`severity` for a narrow column: the unit's first word only."""
+    if unit.startswith("x "):
+        return f"{number(value)}x"
+    return severity(value, unit)
+
+
+def _signal(value: float) -> str:
+    try:
+        return signal.Signals(int(value)).name
+    except (ValueError, OverflowError):
+        return f"signal {number(value)}"
+
+
+def kind_rank(kind: str) -> int:
+    """Place of a kind in the order of urgency; unknown kinds come last."""
+    return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
+
+
+def urgency(kind: str, unit: str, value: float) -> tuple[int, str, float]:
+    """Sort key, most urgent first. Numbers are only compared within one kind and unit."""
+    return kind_rank(kind), unit, -value if value == value else 0.0
+
+
+def kind_style(kind: str) -> str:
+    """The colour a kind has on every screen."""
+    return KIND_STYLES.get(kind, "cyan")
+
+
+def tally(counts: dict[str, int]) -> str:
+    """Counts by name, largest first: `crash 12 · hang 3`."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return " · ".join(f"{one_line(name)} {count(n)}" for name, n in ranked) or "none"
+
+
+def sparkline(values: Sequence[float], width: int, *, log: bool = False) -> str:
+    """A curve in one line of at most `width` cells, from zero to the largest value; zero is a blank.
+
+    With more values than cells a cell shows the largest of its values, so that no peak is lost. `log` keeps
+    small counts visible beside large ones.
+    """
+    clean = [v if math.isfinite(v) and v > 0 else 0.0 for v in values]
+    if not clean or width <= 0:
+        return ""
+    if len(clean) > width:
+        step = len(clean) / width
+        clean = [
+            max(clean[int(i * step) : max(int((i + 1) * step), int(i * step) + 1)]) for i in range(width)
+        ]
+    if log:
+        clean = [math.log1p(v) for v in clean]
+    top = max(clean)
+    if not top:
+        return " " * len(clean)
+    return "".join(" " if not v else BARS[min(7, int(v / top * 7.999))] for v in clean)
+
+
+def heat_style(share: float) -> str:
+    """Background of a heat map cell by its share of suspicious cases."""
+    if not share > 0:
+        return ""
+    return next(style for least, style in HEAT if share >= least)
+
+
+def heat_cell(cell: Cell | None, *, worst: bool = False) -> str:
+    """What a heat map cell says: the suspicious share, with `worst` its largest divergence as well.
+
+    Nothing asked for is blank, nothing compared yet is `·`.
+    """
+    if cell is None or not cell.cases:
+        return ""
+    if not cell.compared:
+        return "·"
+    share = percent(cell.suspicious / cell.compared)
+    if not worst or not cell.worst > 0:
+        return share
+    return f"{share} {short_severity(cell.worst, cell.unit)}"
