@@ -14,7 +14,7 @@ from typing import Any
 class FlatTensor:
     """One tensor: its name, dtype name (`INT8`), static shape, whether it has data in the file, and its scale.
 
-    `scale` is the first quantisation scale, 0.0 where there is none.
+    `scales` are the quantisation scales: none, one, or one a channel.
     """
 
     name: str
@@ -22,7 +22,13 @@ class FlatTensor:
     shape: tuple[int, ...]
     constant: bool
     per_channel: bool
-    scale: float
+    scales: tuple[float, ...]
+
+
+    @property
+    def scale(self) -> float:
+        """The scale of a tensor that has one for all; 0.0 where there is none."""
+        return self.scales[0] if self.scales else 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def read(content: bytes) -> Flat:
                 tuple(tensor.Shape(d) for d in range(tensor.ShapeLength())),
                 model.Buffers(tensor.Buffer()).DataLength() > 0,
                 scales > 1,
-                float(quantization.Scale(0)) if scales else 0.0,
+                tuple(float(quantization.Scale(k)) for k in range(scales)),
             )
         )
     ops = []

@@ -1,5 +1,5 @@
-"""What the campaign is guided by: features of an execution, and the counters libFuzzer reads."""
+"""What the campaign is guided by: features of an execution, and the counters libFuzzer reads.
 
-from fuzzer.coverage.features import FAMILIES, features
-
-__all__ = ["FAMILIES", "features"]
+Import the modules by name: `features` needs NumPy and runs in executors, `counters` runs in drivers, which
+do without.
+"""

@@ -83,6 +83,8 @@ def run(record: CaseRun, runtime: str, stage: StageCell) -> RuntimeRun:
         for sample in record.samples:
             feeds = feed(result.inputs, sample)
             with record.under_test("invoke"):
+                # Fused recurrent ops keep their state between invocations by design; a case does not.
+                interpreter.reset_all_variables()
                 for index, value in feeds:
                     interpreter.set_tensor(index, value)
                 interpreter.invoke()

@@ -38,7 +38,7 @@ def load() -> None:
     from tensorflow.lite.tools import flatbuffer_utils
 
     del ai_edge_litert, schema_py_generated, flatbuffer_utils, tf_keras
-    import fuzzer.coverage
+    import fuzzer.coverage.features
     import fuzzer.oracles
     import fuzzer.oracles.confirm  # noqa: F401
     from fuzzer.ops import registry
@@ -88,7 +88,7 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
 
 def judge(case: Case, stage: StageCell) -> dict[str, Any]:
     """Runs a case and returns verdicts, features and statistics as JSON values."""
-    from fuzzer.coverage import features
+    from fuzzer.coverage.features import features
     from fuzzer.oracles import judge_all, statistics
 
     begun = perf_counter()

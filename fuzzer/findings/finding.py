@@ -53,6 +53,10 @@ class Finding:
     """Id of the case as it was found."""
     path: str
     """Folder of the finding, relative to the crashes folder."""
+    key: str = ""
+    """What equals before minimising for equal defects; bounds the work spent on one defect."""
+    script_exit: int = -1
+    """Exit code of `repro.py` in a process of its own when the finding was made: 1 is "still there"; -1 not run."""
     state: str = State.NEW.value
     note: str = ""
     duplicate_of: str = ""

@@ -47,8 +47,7 @@ def _triage(findings: int) -> None:
     from fuzzer.screen.triage import TriageApp
 
     with tempfile.TemporaryDirectory() as folder:
-        source = DemoSource(Path(folder), findings, job_s=6.0)
-        source.current = demo_snapshot(datetime.now(UTC))
+        source = DemoSource(Path(folder), findings, job_s=6.0, now=datetime.now(UTC))
         TriageApp(source).run()
 
 

@@ -80,6 +80,13 @@ def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 def page(name: str, finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
     """One page of a finding. Never raises for what is in the folder."""
+    try:
+        return _page(name, finding, folder, now)
+    except RecursionError:
+        return _problem(f"The files in {folder} are nested too deeply to be shown.")
+
+
+def _page(name: str, finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
     if name == "report":
         return _source(read(folder / "report.md"), "markdown")
     if name == "graph":
@@ -125,13 +132,14 @@ def _difference(finding: Finding, folder: Path, now: datetime | None) -> Rendera
             " ",
             (finding.kind, kind_style(finding.kind)),
             f" at {finding.stage}",
+            f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",
             f", blames {finding.blame}" if finding.blame else "",
             f", {finding.state}",
         ),
     ]
     if finding.note or finding.duplicate_of:
         parts.append(Text(one_line(_remark(finding)), style="cyan"))
-    parts.append(_problem(problem) if problem else evidence(tree))
+    parts.append(_problem(problem) if problem else evidence(tree, finding.title))
     parts.append(_facts(finding, folder, now))
     return Group(*parts)
 
@@ -141,19 +149,21 @@ def _remark(finding: Finding) -> str:
     return copy + (f"note: {finding.note}" if finding.note else "")
 
 
-def evidence(verdict: Any) -> RenderableType:
-    """What differs: the evidence of a verdict as a table, lists of records as tables of their own."""
+def evidence(verdict: Any, title: str = "") -> RenderableType:
+    """What differs: the evidence of a verdict as a table, lists of records as tables of their own.
+
+    The verdict's message is left out where the title says it already.
+    """
     if not isinstance(verdict, dict):
         return _problem("verdict.json is damaged: expected an object.")
     tree = verdict.get("evidence")
-    message = Text(one_line(str(verdict.get("message", ""))))
-    if runtime := verdict.get("runtime"):
-        message.append(f"  (on {one_line(str(runtime))})", "dim")
+    message = one_line(str(verdict.get("message", "")))
+    said = [Text(message)] if message and message not in one_line(title) else []
     if not isinstance(tree, dict) or not tree:
-        return Group(message, Text("No evidence was stored beside the message.", style="dim"))
+        return Group(*said, Text("No evidence was stored with the verdict.", style="dim"))
     plain = {k: v for k, v in tree.items() if not _records(v)}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
-    return Group(message, *([_pairs_table(_flat(plain))] if plain else []), *tables)
+    return Group(*said, *([_pairs_table(_flat(plain))] if plain else []), *tables)
 
 
 def _records(value: Any) -> bool:

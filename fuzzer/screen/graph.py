@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from fuzzer.case import decode
@@ -23,7 +24,7 @@ def graph(tree: Any, caption: str) -> RenderableType:
     types, problem = _types(tree)
     parts: list[RenderableType] = [Text(_caption(tree["model"], caption), style="bold")]
     parts += _model(tree["model"], types)
-    parts += [_section("conversion", tree.get("conversion")), _section("inference", tree.get("inference"))]
+    parts += [Text(), _sections(tree)]
     if problem:
         parts.append(Text(f"This version can't run it: {one_line(problem)}", style="yellow"))
     return Group(*parts)
@@ -93,8 +94,12 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _section(name: str, tree: Any) -> Text:
-    text = Text(f"{name:>10}  ", style="dim")
-    fields = tree if isinstance(tree, dict) else {}
-    text.append(one_line("  ".join(f"{k}={_plain(v)}" for k, v in fields.items())) or "defaults", "not dim")
-    return text
+def _sections(tree: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name in ("conversion", "inference"):
+        fields = tree.get(name)
+        shown = [f"{k}={_plain(v)}" for k, v in fields.items()] if isinstance(fields, dict) else []
+        table.add_row(Text(name), Text(one_line("  ".join(shown)) or "defaults"))
+    return table

@@ -109,7 +109,7 @@ def caption(view: View, shown: int, findings: Sequence[Finding], width: int) -> 
 def columns(width: int) -> Text:
     """The names of the columns of `row`."""
     kind = 15 if width >= SIDE_COLUMNS else 10
-    head = f"  {'severity':>10} {'kind':<{kind}} {'count':>5} {'state':<9} {'seen':>6} title"
+    head = f"  {'severity':>10} {'kind':<{kind}} {'count':>5} {'state':<9} {'age':>6} title"
     return cut(line((head, "dim underline")), width)
 
 

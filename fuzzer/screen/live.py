@@ -44,7 +44,9 @@ def render(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     width, height = max(1, width), max(1, height)
     head = [header(snapshot, width), progress(snapshot, width)]
     warnings = _warnings(snapshot, width, max(1, height // 8))
-    top = head + warnings + pairs(figures(snapshot), width) + details(snapshot, width)
+    middle = pairs(figures(snapshot), width) + details(snapshot, width)
+    # However small the terminal, a third of it shows findings.
+    top = head + warnings + middle[: max(1, height * 2 // 3 - len(head) - len(warnings))]
     rows = height - len(top)
     if width >= WIDE and height >= TALL:
         body = _wide_body(snapshot, width, rows)
@@ -66,7 +68,7 @@ def _wide_body(snapshot: Snapshot, width: int, rows: int) -> Lines:
     right_width = min(64, width * 2 // 5)
     left_width = width - right_width - 3
     right = growth_lines(snapshot, right_width)
-    right += [heading("divergence by runtime", right_width), *runtimes(snapshot, right_width)]
+    right += runtimes(snapshot, right_width)
     right += kinds(snapshot, right_width)
     if snapshot.worst:
         right += [heading("worst divergences", right_width), *worst_lines(snapshot, right_width, 6)]
@@ -125,9 +127,7 @@ def done(snapshot: Snapshot) -> tuple[float | None, float | None]:
             left.append((snapshot.budget_cases - snapshot.cases) / snapshot.mean_cases_per_s)
     if not shares:
         return None, None
-    return min(1.0, max(0.0, *shares)) if len(shares) > 1 else min(1.0, max(0.0, shares[0])), (
-        max(0.0, min(left)) if left else None
-    )
+    return min(1.0, max([0.0, *shares])), max(0.0, min(left)) if left else None
 
 
 def figures(snapshot: Snapshot) -> list[tuple[str, str, str]]:
@@ -173,7 +173,9 @@ def findings(snapshot: Snapshot, width: int, rows: int) -> Lines:
         return []
     titles = snapshot.titles
     fresh = sum(t.this_run for t in titles)
-    lines = [heading(f"findings {len(titles)}, {fresh} first seen in this run", width)]
+    newest = next((t for t in titles if _newest(snapshot, t)), None)
+    age = f", newest {ago(newest.first_seen, parse_time(snapshot.written))} ago" if newest else ""
+    lines = [heading(f"findings {len(titles)}, {fresh} first seen in this run{age}", width)]
     if not titles:
         lines.append(line(("none yet", "dim")))
         return lines[:rows]
@@ -193,12 +195,10 @@ def _newest(snapshot: Snapshot, title: TitleLine) -> bool:
 
 def _finding(snapshot: Snapshot, title: TitleLine, width: int) -> Text:
     newest = _newest(snapshot, title)
-    age = f" {ago(title.first_seen, parse_time(snapshot.written))} ago" if newest else ""
-    mark = f"NEW{age} " if newest else ("+ " if title.this_run else "  ")
-    kind = line((fit(title.kind, 15), kind_style(title.kind)))
-    text = line((mark, "bold reverse" if newest else "green"))
-    text.append_text(kind)
-    text.append(f" {fit(short_severity(title.severity, title.unit), 9, right=True)} ", "bold")
+    mark = "NEW " if newest else ("  + " if title.this_run else "    ")
+    text = line((mark, "bold reverse green" if newest else "green"))
+    text.append(fit(title.kind, 15), kind_style(title.kind))
+    text.append(f" {fit(short_severity(title.severity, title.unit), 10, right=True)} ", "bold")
     text.append(f"x{short_count(title.count):<4} ", "dim")
     text.append(one_line(title.title), "bold" if newest else "")
     return cut(text, width)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.text import Text
 
 from fuzzer.campaign.snapshot import Cell, Snapshot
@@ -14,16 +16,38 @@ from fuzzer.screen.text import (
     heat_style,
     kind_rank,
     kind_style,
+    parse_time,
     percent,
+    rate,
     short_severity,
+    span,
     sparkline,
 )
 
 SCHEME_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8")
 HISTOGRAM_BUCKETS = 10
+SILENT_S = 60.0
+"""A running campaign writes every second or two; after this long it has died or hangs."""
 WIDE = 130
 """From this width on a heat map cell also shows its largest divergence, and histograms are drawn larger."""
-RIGHT_WIDTH, RIGHT_WIDTH_WIDE = 31, 52
+RIGHT_WIDTH, RIGHT_WIDTH_WIDE = 29, 52
+NARROW_NAMES = {"float32": "f32", "float16": "f16", "dynamic": "dyn", "int16x8": "i16x8"}
+"""Schemes in the columns of a small terminal."""
+
+
+def headline(snapshot: Snapshot | None, now: datetime) -> str:
+    """The campaign in one sentence, and whether it is still alive."""
+    if snapshot is None:
+        return "no campaign has run here"
+    written = parse_time(snapshot.written)
+    age = (now - written).total_seconds() if written else 0.0
+    figures = f"{duration(snapshot.elapsed_s)}, {count(snapshot.cases)} cases"
+    if snapshot.state == "finished":
+        return f"last campaign finished {span(age)} ago: {figures}"
+    figures += f", {rate(snapshot.cases_per_s)}, {count(snapshot.pending)} suspicions pending"
+    if age > SILENT_S:
+        return f"the campaign has been silent for {span(age)}, it may have died: {figures}"
+    return f"campaign {snapshot.state}: {figures}"
 
 
 def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
@@ -38,8 +62,10 @@ def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
     if width < right_width + 40:
         return (heat_map(snapshot, width, rows) if width >= 40 else others(snapshot, width))[:rows]
     left_width = width - right_width - 3
+    below = [] if width >= WIDE else [_one_row(kinds(snapshot, 10_000)[0], width)]
+    rows -= len(below)
     left = heat_map(snapshot, left_width, rows, worst=width >= WIDE)
-    return beside(left, others(snapshot, right_width)[:rows], left_width)
+    return beside(left, others(snapshot, right_width)[:rows], left_width) + below
 
 
 def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) -> Lines:
@@ -54,7 +80,8 @@ def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) 
     label = "suspicious share, worst" if worst else "suspicious share"
     head = line((fit(label, name_width), "dim"))
     for scheme in schemes:
-        head.append(fit(scheme, cell_width - 1, right=True).rjust(cell_width), "bold")
+        name = scheme if len(scheme) < cell_width else NARROW_NAMES.get(scheme, scheme)
+        head.append(" " + fit(name, cell_width - 1, right=True), "bold")
     ranked = sorted(grid, key=lambda p: (-_share(grid[p]), p))
     # One row says how many patterns did not fit; hiding one pattern to say so would be silly.
     shown = ranked if len(ranked) <= rows - 1 else ranked[: max(0, rows - 2)]
@@ -105,9 +132,10 @@ def others(snapshot: Snapshot, width: int) -> Lines:
     """By runtime, by kind and over time: one narrow column."""
     lines = runtimes(snapshot, width)
     lines.append(_growth("findings", [n for _, _, _, n in snapshot.history], width))
-    lines += kinds(snapshot, width)
-    if snapshot.worst and width >= RIGHT_WIDTH_WIDE:
-        lines += [heading("worst divergences", width), *worst_lines(snapshot, width, 3)]
+    if width >= RIGHT_WIDTH_WIDE:
+        lines += kinds(snapshot, width)
+        if snapshot.worst:
+            lines += [heading("worst divergences", width), *worst_lines(snapshot, width, 3)]
     return lines
 
 
@@ -116,14 +144,22 @@ def runtimes(snapshot: Snapshot, width: int) -> Lines:
     bar = 2 if width >= RIGHT_WIDTH_WIDE else 1
     room = HISTOGRAM_BUCKETS * bar
     scale = "0  1e-7 … 1e-1  ≥1" if bar == 2 else "0 ‥1e-4 ≥1"
-    name_width = max(4, width - room - 8)
+    name_width = max(4, width - room - 7)
     lines = [
-        cut(line((fit("divergence by", name_width), "dim"), " ", (fit(scale, room), "dim"), "  susp."), width)
+        cut(
+            line(
+                (fit("divergence by runtime" if bar == 2 else "by runtime", name_width), "dim"),
+                " ",
+                (fit(scale, room), "dim"),
+                " susp.",
+            ),
+            width,
+        )
     ]
     for name, cell in sorted(snapshot.by_runtime.items()):
         share = cell.suspicious / cell.compared if cell.compared else 0.0
         drawn = "".join(c * bar for c in sparkline(cell.histogram[:HISTOGRAM_BUCKETS], room, log=True))
-        part: Part = (fit(percent(share), 6, right=True), heat_style(share) or "dim")
+        part: Part = (fit(percent(share), 5, right=True), heat_style(share) or "dim")
         lines.append(cut(line(fit(name, name_width), " ", (fit(drawn, room), "cyan"), " ", part), width))
     return lines
 
@@ -140,9 +176,14 @@ def kinds(snapshot: Snapshot, width: int) -> Lines:
     return [cut(text, width) for text in lines]
 
 
+def _one_row(text: Text, width: int) -> Text:
+    text.rstrip()
+    return cut(text, width)
+
+
 def _growth(name: str, values: list[int], width: int) -> Text:
     total = values[-1] if values else 0
-    label = f"{name} over time {total:>4} "
+    label = f"{name} {count(total):>6} "
     return cut(line((label, "dim"), (sparkline(values, width - len(label)), "green")), width)
 
 

@@ -35,6 +35,7 @@ KIND_STYLES = {
     "value": "yellow",
     "nan-propagation": "bright_yellow",
 }
+UNIT_SHORT = {"elements": "elem", "bytes": "B"}
 HEAT = ((0.10, "bold white on dark_red"), (0.02, "bold black on orange3"), (0.0, "black on khaki3"))
 """Share of suspicious cases from which a cell takes the style; exactly zero stays plain."""
 # Colour sequences, title and link sequences, and two-byte escapes, as a native log may hold them.
@@ -105,18 +106,18 @@ def ago(iso: str, now: datetime | None) -> str:
     return span((now - time).total_seconds())
 
 
-def count(number: float) -> str:
+def count(n: float) -> str:
     """A whole number with thousands separated: `45,123`."""
-    return f"{int(number):,}" if math.isfinite(number) else UNKNOWN
+    return f"{int(n):,}" if math.isfinite(n) else UNKNOWN
 
 
-def short_count(number: int) -> str:
+def short_count(n: int) -> str:
     """A whole number in at most five characters: `9999`, `45k`, `1.2M`."""
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size and number >= 10_000:
-            scaled = number / size
+        if n >= size and n >= 10_000:
+            scaled = n / size
             return f"{scaled:.1f}{unit}" if scaled < 10 else f"{scaled:.0f}{unit}"
-    return str(number)
+    return str(n)
 
 
 def rate(per_second: float) -> str:
@@ -160,10 +161,19 @@ def severity(value: float, unit: str) -> str:
 
 
 def short_severity(value: float, unit: str) -> str:
-    """`severity` for a narrow column: the unit's first word only."""
+    """`severity` in at most ten cells: rounded, the unit abbreviated."""
+    if unit in ("signal", "MB"):
+        return severity(value, unit)
+    if not math.isfinite(value):
+        shown = str(value)
+    elif abs(value) >= 1000:
+        mantissa, _, exponent = f"{value:.0e}".partition("e")
+        shown = f"{mantissa}e{int(exponent)}"
+    else:
+        shown = f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
     if unit.startswith("x "):
-        return f"{number(value)}x"
-    return severity(value, unit)
+        return f"{shown}x"
+    return f"{shown} {one_line(UNIT_SHORT.get(unit, unit))}".strip()
 
 
 def _signal(value: float) -> str:
@@ -224,7 +234,7 @@ def heat_style(share: float) -> str:
 
 
 def heat_cell(cell: Cell | None, *, worst: bool = False) -> str:
-    """What a heat map cell says: the suspicious share, with `worst` its largest divergence as well.
+    """What a heat map cell says: the suspicious share, with `worst` how bad the worst was.
 
     Nothing asked for is blank, nothing compared yet is `·`.
     """
@@ -233,6 +243,6 @@ def heat_cell(cell: Cell | None, *, worst: bool = False) -> str:
     if not cell.compared:
         return "·"
     share = percent(cell.suspicious / cell.compared)
-    if not worst or not cell.worst > 0:
+    if not worst or not cell.suspicious or not cell.worst > 0:
         return share
     return f"{share} {short_severity(cell.worst, cell.unit)}"

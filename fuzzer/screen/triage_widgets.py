@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -24,6 +25,34 @@ from fuzzer.screen.lines import line
 from fuzzer.screen.listing import row
 from fuzzer.screen.text import one_line
 
+CSS = """
+Screen { overflow: hidden; }
+#head { height: 1; background: $primary-background; }
+#stats { height: auto; }
+#body { height: 1fr; layout: horizontal; }
+#left { width: 1fr; }
+#right { width: 1fr; border-left: solid $primary-background; }
+#caption, #columns, #tabs { height: 1; }
+#caption, #tabs { background: $boost; }
+#list { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+#scroll { height: 1fr; scrollbar-size-vertical: 1; }
+#page { padding: 0 1; height: auto; }
+#keys { height: auto; background: $primary-background; }
+#search { display: none; height: 1; border: none; padding: 0 1; }
+#search.open { display: block; }
+.stacked #body { layout: vertical; }
+.stacked #left { height: 1fr; width: 100%; }
+.stacked #right { height: 1fr; width: 100%; border-left: none; }
+.reading #left, .reading #stats { display: none; }
+.reading #right { border-left: none; }
+Ask, AskOriginal, Help { align: center middle; }
+.dialog { width: 90%; max-width: 100; height: auto; padding: 0 2; border: round $primary;
+  background: $surface; }
+.tall { height: 90%; max-height: 40; }
+.dialog OptionList { height: 1fr; border: none; padding: 0; }
+.dialog Input { height: 1; border: none; padding: 0 1; margin: 1 0; background: $boost; }
+"""
+"""The layout of the triage screen: here and not in a file of its own, so that every installation has it."""
 MAX_CHOICES = 200
 """Findings offered as the original of a duplicate; typing narrows them down."""
 
@@ -66,7 +95,7 @@ class FindingList(ScrollView, can_focus=True):
         moved = same is not None and same != self.place
         self.place = same if same is not None else max(0, min(self.place, len(rows) - 1))
         self.rows, self.now, self.empty = rows, now, empty
-        self.virtual_size = Size(self.size.width, max(1, len(rows)))
+        self.virtual_size = Size(1, max(1, len(rows)))
         if moved or same is None:
             self._reveal()
         self.refresh()
@@ -93,7 +122,7 @@ class FindingList(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keeps the selection in sight."""
-        self.virtual_size = Size(self.size.width, max(1, len(self.rows)))
+        self.virtual_size = Size(1, max(1, len(self.rows)))
         self._reveal()
 
     def _select(self, place: int) -> None:
@@ -111,7 +140,7 @@ class FindingList(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One visible row."""
         place = y + self.scroll_offset.y
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if place < len(self.rows):
             text = row(self.rows[place], width, self.now, place == self.place)
         else:
@@ -215,7 +244,7 @@ class Help(ModalScreen[None]):
         Binding("k", "scroll(-1)", show=False),
     ]
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: RenderableType) -> None:
         super().__init__()
         self._text = text
 

@@ -1,0 +1,321 @@
+"""The examiner: takes a suspicion from the inbox and makes a finding of it, or says why it is none.
+
+Repeat in fresh processes, confirm, minimise, give it a title, write the reproducer and run it. Everything happens
+in executors that may die; nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fuzzer.case import Case, pretty, to_json
+from fuzzer.execute import Death, Executor, Limits
+from fuzzer.findings.finding import Finding
+from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.report import report
+from fuzzer.findings.script import reproducer
+from fuzzer.findings.store import FindingStore
+from fuzzer.findings.titles import finding_id, folder_name, key_of, title_of
+from fuzzer.oracles import DEATHS, Kind, Verdict
+from fuzzer.oracles.death import judge_death
+from fuzzer.reduce import Budget, reduce, size
+
+REPEATS = 3
+"""Fresh processes a suspicion is repeated in: a defect that shows half of the time is missed by one in eight."""
+EXAMINED_PER_KEY = 3
+"""Suspicions minimised for one key; later ones are only counted, so that one defect does not fill the night."""
+HANG_FACTOR = 2.5
+"""A hang must still be one at this multiple of the campaign's time-out."""
+SCRIPT_TIMEOUT_S = 180.0
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one execution of a case said: the verdict, or None and why, and the native log."""
+
+    verdict: Verdict | None
+    why: str
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a suspicion: `new`, `better` (a smaller sample), `seen`, `dismissed`, or `left` (no time)."""
+
+    what: str
+    finding: Finding | None
+    why: str = ""
+
+
+class Examiner:
+    """Examines suspicions one at a time. Not safe for use by several threads at once."""
+
+    def __init__(
+        self,
+        zygote_path: str,
+        store: FindingStore,
+        versions: str,
+        limits: Limits | None = None,
+        reduce_seconds: float = 60.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store = store
+        self.versions = versions
+        self.doing = ""
+        """What it is doing now, for the screen."""
+        self._executor = Executor(zygote_path, limits)
+        self._reduce_seconds = reduce_seconds
+        self._now = now
+        self._examined: dict[str, int] = {}
+        self._findings: dict[str, Finding] = {}
+        for finding in store.findings():
+            self._remember(finding)
+            self._examined[finding.key] = self._examined.get(finding.key, 0) + finding.count
+
+    def close(self) -> None:
+        """Ends its executor."""
+        self._executor.close()
+
+    def interest(self, suspicion: Suspicion) -> int:
+        """How often suspicions like this one were examined: the rarest go first."""
+        if suspicion.verdict is None:
+            return 0
+        return self._examined.get(key_of(suspicion.verdict, suspicion.case.conversion.scheme), 0)
+
+    def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
+        """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
+
+        `stop` cuts minimising short. Raises `ZygoteDiedError` and `OSError`; the suspicion is then untouched.
+        """
+        case, scheme = suspicion.case, suspicion.case.conversion.scheme
+        if suspicion.verdict is not None and suspicion.verdict.kind in DEATHS:
+            known = self._recognised(suspicion.verdict, case)
+            if known is not None:
+                return self._count(known, case, "recognised without running it")
+        self.doing = f"repeating a {suspicion.verdict.kind.value if suspicion.verdict else 'case in flight'}"
+        if suspicion.verdict is not None:
+            coarse = key_of(suspicion.verdict, scheme)
+            self._examined[coarse] = self._examined.get(coarse, 0) + 1
+        first = self.observe(case, suspicion.verdict, fresh=True, patient=True)
+        if first.verdict is None:
+            self.store.dismiss(suspicion, first.why)
+            return Outcome("dismissed", None, first.why)
+        key = key_of(first.verdict, scheme)
+        known = self._saturated(key, case)
+        if known is not None:
+            return self._count(known, case, "known title")
+        if stop():
+            return Outcome("left", None, "no time left")
+        self._examined[key] = self._examined.get(key, 0) + 1
+        return self._settle(suspicion, first.verdict, key, stop)
+
+    # --- observing --------------------------------------------------------------------------------------
+
+    def observe(self, case: Case, goal: Verdict | None, fresh: bool = False, patient: bool = False) -> Observation:
+        """Runs a case once and confirms what it shows.
+
+        `goal` says which kind is looked for (None: any). `fresh` uses a new process, `patient` waits longer before it
+        calls something a hang.
+        """
+        if fresh:
+            self._executor.stop()
+        patient = patient and (goal is None or goal.kind is Kind.HANG)
+        timeout = timeout_of(case, self._executor.limits) * (HANG_FACTOR if patient else 1.0)
+        if goal is None or goal.kind in DEATHS:
+            request: dict[str, Any] = {"command": "run", "case": to_json(case)}
+        else:
+            request = {"command": "confirm", "case": to_json(case), "verdict": goal.to_json()}
+            timeout *= 3  # the truth runs the case eight times over
+        answer = self._executor.run(request, timeout)
+        if isinstance(answer, Death):
+            verdict = judge_death(answer)
+            if goal is not None and goal.kind not in DEATHS:
+                # Confirming runs more than the case did; a death here is not what was suspected.
+                return Observation(None, f"{verdict.kind.value} while confirming: {verdict.message}", answer.log)
+            return Observation(verdict, "", answer.log)
+        message = answer.message
+        if "bug" in message:
+            return Observation(None, f"internal error of the fuzzer: {message['bug'][-300:]}")
+        if request["command"] == "confirm":
+            tree = message["verdict"]
+            return Observation(Verdict.from_json(tree) if tree else None, message["why"])
+        if goal is None and message["verdicts"]:
+            return self.observe(case, Verdict.from_json(message["verdicts"][0]))
+        return Observation(None, "the process came through this time")
+
+    def same(self, case: Case, goal: Verdict) -> bool:
+        """Whether a case shows the very same defect."""
+        seen = self.observe(case, goal).verdict
+        return (
+            seen is not None
+            and (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
+            and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
+        )
+
+    def repeatability(self, case: Case, goal: Verdict) -> tuple[int, Verdict, str]:
+        """How many of `REPEATS` fresh processes show the defect, the last verdict that did, and its log."""
+        times, verdict, log = 0, goal, ""
+        for _ in range(REPEATS):
+            seen = self.observe(case, goal, fresh=True)
+            if seen.verdict is not None and seen.verdict.kind is goal.kind and seen.verdict.stage is goal.stage:
+                times, verdict, log = times + 1, seen.verdict, seen.log or log
+        return times, verdict, log
+
+    # --- known ones -------------------------------------------------------------------------------------
+
+    def _recognised(self, verdict: Verdict, case: Case) -> Finding | None:
+        """A known death: same key, and the ops that it needs are all here."""
+        ops = {node.op for node in case.model.nodes}
+        for finding in self._findings.values():
+            if finding.key == key_of(verdict, case.conversion.scheme) and set(finding.ops) <= ops:
+                return finding
+        return None
+
+    def _saturated(self, key: str, case: Case) -> Finding | None:
+        if self._examined.get(key, 0) < EXAMINED_PER_KEY:
+            return None
+        ops = {node.op for node in case.model.nodes}
+        known = [f for f in self._findings.values() if f.key == key]
+        return next((f for f in known if set(f.ops) <= ops), known[0] if known else None)
+
+    def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
+        self.store.seen(finding.id, case.id, self._stamp())
+        self._remember(replace(finding, count=finding.count + 1, last_seen=self._stamp()))
+        return Outcome("seen", finding, why)
+
+    def _remember(self, finding: Finding) -> None:
+        self._findings[finding.id] = finding
+
+    # --- making a finding -------------------------------------------------------------------------------
+
+    def _settle(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
+        self.doing = f"minimising: {verdict.message[:60]}"
+        budget = Budget(self._reduce_seconds, stop=stop)
+        reduction = reduce(suspicion.case, lambda candidate: self.same(candidate, verdict), budget)
+        self.doing = f"repeating the minimal case: {verdict.message[:50]}"
+        times, final, log = self.repeatability(reduction.case, verdict)
+        case = reduction.case
+        if times == 0:
+            case = suspicion.case
+            times, final, log = self.repeatability(case, verdict)
+        if times == 0:
+            self.store.dismiss(suspicion, "shown once, never again in fresh processes")
+            return Outcome("dismissed", None, "not repeatable")
+        finding = self._finding(suspicion, case, final, key, times, reduction.complete)
+        return self._store(finding, suspicion, case, final, log)
+
+    def _finding(
+        self, suspicion: Suspicion, case: Case, verdict: Verdict, key: str, times: int, complete: bool
+    ) -> Finding:
+        title = title_of(verdict, case)
+        id_ = finding_id(title)
+        runtimes = verdict.evidence.get("runtimes") or [verdict.runtime]
+        return Finding(
+            id=id_,
+            title=title,
+            kind=verdict.kind.value,
+            stage=verdict.stage.value,
+            message=verdict.message,
+            ops=tuple(dict.fromkeys(node.op for node in case.model.nodes)),
+            patterns=suspicion.case.model.patterns,
+            dtypes=tuple(sorted({t.dtype for t in case.model.types.values()})),
+            quantisation=case.conversion.scheme,
+            entry=case.conversion.entry,
+            runtimes=tuple(runtimes),
+            blame=verdict.blame,
+            severity=verdict.severity,
+            unit=verdict.unit,
+            versions=self.versions,
+            first_seen=suspicion.found,
+            last_seen=suspicion.found,
+            count=1,
+            reproduced=times,
+            repeats=REPEATS,
+            minimised=complete,
+            nodes=len(case.model.nodes),
+            case=case.id,
+            found_as=suspicion.case.id,
+            path=folder_name(title, id_),
+            key=key,
+        )
+
+    def _store(self, finding: Finding, suspicion: Suspicion, case: Case, verdict: Verdict, log: str) -> Outcome:
+        old = self._findings.get(finding.id)
+        if old is not None:
+            finding = replace(
+                finding, first_seen=min(old.first_seen, finding.first_seen), count=old.count + 1
+            )
+            if self._old_size(old) <= size(case):
+                return self._count(old, case, "a smaller sample is known")
+        self.doing = f"running the reproducer: {finding.title[:60]}"
+        script = reproducer(case, verdict, finding.title, self.versions)
+        finding = replace(finding, script_exit=run_script(script))
+
+        def fill(folder: Path) -> None:
+            (folder / "case.json").write_text(pretty(suspicion.case))
+            (folder / "minimal.json").write_text(pretty(case))
+            (folder / "repro.py").write_text(script)
+            (folder / "log.txt").write_text(log or suspicion.log)
+            (folder / "report.md").write_text(report(finding, case, verdict, script))
+            (folder / "verdict.json").write_text(_json(verdict.to_json()))
+            if verdict.kind not in DEATHS:
+                self._executor.run({"command": "save", "case": to_json(case), "folder": str(folder)}, 30.0)
+
+        self.store.add(finding, fill)
+        self._remember(finding)
+        return Outcome("new" if old is None else "better", finding)
+
+    def _old_size(self, old: Finding) -> tuple[int, int, int, int]:
+        from fuzzer.case import decode
+        from fuzzer.errors import CaseError
+
+        try:
+            return size(decode((self.store.folder / old.path / "minimal.json").read_bytes()))
+        except (OSError, CaseError):
+            return (1 << 30, 0, 0, 0)  # the sample is gone or damaged: any new one is better
+
+    def _stamp(self) -> str:
+        return self._now().isoformat(timespec="seconds")
+
+
+def timeout_of(case: Case, limits: Limits) -> float:
+    """CPU seconds a case may use. Roads that save a SavedModel or trace Keras take five to fifteen times as long."""
+    return limits.timeout_s * (1.0 if case.conversion.entry == "concrete_function" else 3.0)
+
+
+def run_script(script: str) -> int:
+    """Runs a reproducer as its receiver would: own process, own folder, our package out of reach. Its exit code."""
+    with tempfile.TemporaryDirectory(prefix="fuzzer-script-") as folder:
+        path = Path(folder) / "repro.py"
+        path.write_text(script)
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        try:
+            done = subprocess.run(
+                [sys.executable, str(path)],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=SCRIPT_TIMEOUT_S,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            return -2
+    return done.returncode
+
+
+def _json(tree: Any) -> str:
+    import json
+
+    return json.dumps(tree, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,65 @@
+"""`index.parquet`: one row a finding, rebuilt from the journal, never the only copy."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fuzzer.disk import write_atomic
+from fuzzer.errors import UserError
+from fuzzer.findings.finding import Finding
+
+FILE = "index.parquet"
+SCHEMA_VERSION = 1
+_LISTS = ("ops", "patterns", "dtypes", "runtimes")
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
+    fields = []
+    for name, field in Finding.__dataclass_fields__.items():
+        kind = pa.list_(pa.string()) if name in _LISTS else kinds.get(str(field.type), pa.string())
+        fields.append(pa.field(name, kind, nullable=False))
+    return pa.schema(fields, metadata={"schema_version": str(SCHEMA_VERSION)})
+
+
+def write_index(crashes: Path, findings: Sequence[Finding]) -> None:
+    """Replaces the index. Raises `OSError` when the disk refuses."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema()
+    columns = {name: [_plain(getattr(f, name)) for f in findings] for name in schema.names}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=schema), buffer)
+    write_atomic(crashes / FILE, buffer.getvalue())
+
+
+def read_index(crashes: Path) -> list[dict[str, Any]]:
+    """The rows of the index. Raises `UserError` when it is missing, damaged or newer than this release."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = crashes / FILE
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run a campaign first: python -m fuzzer --minutes 10") from None
+    except (pa.ArrowInvalid, OSError) as broken:
+        raise UserError(
+            f"{path} cannot be read ({str(broken)[:80]}); nothing is lost, the journal holds the findings: "
+            "`python -m fuzzer status` writes the index anew"
+        ) from broken
+    version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
+    if version > SCHEMA_VERSION:
+        raise UserError(f"{path} was written by a newer release (schema {version}); update the fuzzer to read it")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

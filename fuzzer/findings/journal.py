@@ -1,0 +1,75 @@
+"""The journal: an append-only file of JSON lines, the truth about findings.
+
+Several processes may append (a campaign, a triage screen, `replay`), each line in one locked, synced write. A line
+that cannot be read is skipped and counted, never fatal: the rest is still true.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class JournalRead:
+    """What could be read: the events in order, how many lines could not, and how many bytes were looked at."""
+
+    events: list[dict[str, Any]]
+    damaged: int
+    end: int
+
+
+class Journal:
+    """One journal file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Adds one event durably. Raises `OSError` when the disk refuses (nothing is half-written then)."""
+        line = json.dumps({"schema": SCHEMA, "event": event, **fields}, sort_keys=True).encode() + b"\n"
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            end = os.fstat(handle).st_size
+            if end and os.pread(handle, 1, end - 1) != b"\n":
+                line = b"\n" + line  # the last writer was cut off: its part stays a damaged line of its own
+            try:
+                written = os.write(handle, line)
+                if written != len(line):
+                    raise OSError(28, "No space left on device")
+                os.fsync(handle)
+            except OSError:
+                os.ftruncate(handle, end)
+                raise
+        finally:
+            os.close(handle)
+
+    def read(self, start: int = 0) -> JournalRead:
+        """All events from byte `start` on. A missing file is an empty journal; an unfinished last line is left for later."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                data = file.read()
+        except FileNotFoundError:
+            return JournalRead([], 0, 0)
+        whole = data[: data.rfind(b"\n") + 1]
+        events, damaged = [], 0
+        for line in whole.splitlines():
+            if not line:
+                continue
+            try:
+                event = json.loads(line)
+                if not isinstance(event, dict) or int(event["schema"]) > SCHEMA or "event" not in event:
+                    raise ValueError("no event of this schema")
+            except (ValueError, KeyError, TypeError, RecursionError):
+                damaged += 1
+                continue
+            events.append(event)
+        return JournalRead(events, damaged, start + len(whole))

@@ -1,0 +1,72 @@
+"""`report.md`: one page for the person who receives a finding."""
+
+from __future__ import annotations
+
+from fuzzer.case import Case
+from fuzzer.findings.finding import Finding
+from fuzzer.oracles.verdict import Kind, Verdict
+
+_WHAT = {
+    Kind.CRASH: "The process is killed by a signal on a valid model.",
+    Kind.HANG: "The call does not return on a valid model.",
+    Kind.OUT_OF_MEMORY: "The call takes memory without bound on a valid model.",
+    Kind.CONVERTER_ERROR: "The converter fails on a valid model, and not by saying that something is unsupported.",
+    Kind.ALLOCATE_ERROR: "The interpreter refuses a flatbuffer that the converter has just made.",
+    Kind.INVOKE_ERROR: "The interpreter fails while it runs a flatbuffer that the converter has just made.",
+    Kind.OUTPUT_COUNT: "The flatbuffer has another number of outputs than the model.",
+    Kind.SHAPE: "An output has another shape than in TensorFlow.",
+    Kind.DTYPE: "An output has another dtype than asked for.",
+    Kind.VALUE: "The numbers are wrong by more than any order of rounding explains.",
+    Kind.NAN_PROPAGATION: "NaN or infinity appears where the exact result is finite.",
+}
+
+
+def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
+    """The Markdown text."""
+    lines = [
+        f"# {finding.title}",
+        "",
+        _WHAT[verdict.kind],
+        "",
+        f"- severity: {finding.severity:g} {finding.unit}",
+        f"- runtimes: {', '.join(finding.runtimes)}",
+        f"- entry, quantisation: {finding.entry}, {finding.quantisation}",
+        f"- repeatability: {finding.reproduced} of {finding.repeats} fresh processes",
+        f"- versions: {finding.versions}",
+        f"- case: {finding.case} (found as {finding.found_as}), "
+        + ("minimised to a fixed point" if finding.minimised else "minimising was cut short"),
+        "",
+        "## Model",
+        "",
+        *_graph(case),
+        "",
+        *_evidence(verdict),
+        "## Reproducer",
+        "",
+        "`python repro.py` prints what differs; it exits 1 while the defect is there and 0 when it is gone.",
+        "",
+        "```python",
+        script.rstrip(),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _graph(case: Case) -> list[str]:
+    types = case.model.types
+    lines = [f"    x{i}: {t}" for i, t in enumerate(case.model.inputs)]
+    for typed in case.model.typed:
+        attrs = ", ".join(f"{k}={v}" for k, v in typed.node.attrs.items())
+        lines.append(f"    {typed.name} = {typed.node.op}({', '.join(typed.node.operands)}; {attrs}): {types[typed.name]}")
+    return [*lines, f"    return {', '.join(case.model.outputs)}"]
+
+
+def _evidence(verdict: Verdict) -> list[str]:
+    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message")}
+    lines = ["## Evidence", "", *(f"- {k}: `{v}`" for k, v in shown.items())] if shown else ["## Evidence"]
+    for key in ("message", "log"):
+        text = str(verdict.evidence.get(key, "")).strip()
+        if text:
+            lines += ["", "```text", *text.replace("```", "'''").splitlines()[-25:], "```"]
+    return [*lines, ""]

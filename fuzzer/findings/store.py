@@ -1,0 +1,166 @@
+"""The findings of a crashes folder: journal, one folder a title, inbox, index.
+
+    crashes/
+      journal.jsonl          append-only, the truth
+      index.parquet          one row a finding, rebuilt from the journal
+      inbox/                 suspicions not yet examined
+      <slug>-<id>/           one folder a title: the sample that is shown
+        case.json            as found
+        minimal.json         minimised
+        verdict.json         what the oracle said of the minimal case
+        repro.py             TensorFlow and NumPy only
+        report.md            one page
+        model.tflite, tensors.npz, log.txt
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from fuzzer.disk import sync_folder
+from fuzzer.errors import UserError
+from fuzzer.findings import inbox
+from fuzzer.findings.finding import Finding, State
+from fuzzer.findings.index import FILE, write_index
+from fuzzer.findings.journal import Journal
+
+MAX_OLD_SAMPLES = 3
+"""Samples kept of one title when smaller ones replace them."""
+
+
+class FindingStore:
+    """Reads and writes one crashes folder. Cheap to make; safe beside other processes doing the same."""
+
+    def __init__(self, folder: Path, create: bool = False) -> None:
+        """Opens a folder. Raises `UserError` when it does not exist (and `create` is false) or cannot be written."""
+        self.folder = folder
+        if create:
+            try:
+                (folder / inbox.FOLDER).mkdir(parents=True, exist_ok=True)
+            except OSError as refused:
+                raise UserError(f"{folder} cannot be written ({refused.strerror}); choose another: --crashes DIR") from refused
+        elif not folder.is_dir():
+            raise UserError(f"{folder} does not exist; run a campaign first, or name the folder: --crashes DIR")
+        if create and not os.access(folder, os.W_OK):
+            raise UserError(f"{folder} cannot be written; choose another: --crashes DIR")
+        self.journal = Journal(folder / "journal.jsonl")
+        self.damaged = 0
+        self._findings: dict[str, Finding] = {}
+        self._end = 0
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    def findings(self) -> list[Finding]:
+        """All findings, first seen first. Reads only what was appended since the last call."""
+        read = self.journal.read(self._end)
+        if read.end < self._end:
+            # The journal was replaced by an older or shorter one: start over.
+            self._findings, self._end = {}, 0
+            return self.findings()
+        self._end = read.end
+        self.damaged += read.damaged
+        for event in read.events:
+            try:
+                self._apply(event)
+            except (KeyError, TypeError, ValueError):
+                self.damaged += 1
+        return sorted(self._findings.values(), key=lambda f: (f.first_seen, f.id))
+
+    def _apply(self, event: dict[str, object]) -> None:
+        if event["event"] == "finding":
+            tree = event["finding"]
+            assert isinstance(tree, dict)
+            finding = Finding.from_json(tree)
+            old = self._findings.get(finding.id)
+            if old is not None:  # what a person said stays said
+                finding = replace(finding, state=old.state, note=old.note, duplicate_of=old.duplicate_of)
+            self._findings[finding.id] = finding
+        elif event["event"] == "seen":
+            old = self._findings.get(str(event["id"]))
+            if old is not None:
+                self._findings[old.id] = replace(old, count=old.count + 1, last_seen=str(event["at"]))
+        elif event["event"] == "mark":
+            old = self._findings.get(str(event["id"]))
+            if old is not None:
+                self._findings[old.id] = old.marked(
+                    State(str(event["state"])), str(event.get("note", "")), str(event.get("duplicate_of", ""))
+                )
+
+    def get(self, id_: str) -> Finding:
+        """The finding whose id starts with `id_`. Raises `UserError` when none or several do."""
+        found = [f for f in self.findings() if f.id.startswith(id_)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UserError(f"{id_!r} is the beginning of {len(found)} ids: {', '.join(f.id for f in found[:5])}")
+        raise UserError(f"no finding {id_!r} in {self.folder}; `python -m fuzzer status` lists them")
+
+    def files(self, id_: str) -> Path:
+        """The folder of a finding."""
+        return self.folder / self.get(id_).path
+
+    def pending(self) -> list[Path]:
+        """Suspicions waiting to be examined."""
+        return inbox.waiting(self.folder)
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    def add(self, finding: Finding, fill: Callable[[Path], None]) -> None:
+        """Adds a finding, or a better sample of one. `fill` writes the files into an empty folder.
+
+        The folder appears whole or not at all, and the journal is told after it is there.
+        """
+        target = self.folder / finding.path
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        try:
+            fill(temporary)
+            for file in temporary.iterdir():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            if target.exists():
+                self._set_aside(target)
+            temporary.chmod(0o755)
+            temporary.replace(target)
+            sync_folder(self.folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        self.journal.append("finding", finding=finding.to_json())
+
+    def _set_aside(self, target: Path) -> None:
+        """Keeps a bounded number of older samples, as `older/1` and so on, inside `.older`."""
+        shelf = self.folder / ".older" / target.name
+        shelf.mkdir(parents=True, exist_ok=True)
+        kept = sorted((int(p.name) for p in shelf.iterdir() if p.name.isdigit()))
+        target.replace(shelf / str((kept[-1] if kept else 0) + 1))
+        for old in kept[: max(0, len(kept) + 1 - MAX_OLD_SAMPLES)]:
+            shutil.rmtree(shelf / str(old), ignore_errors=True)
+
+    def seen(self, id_: str, case_id: str, at: str) -> None:
+        """Counts another suspicion under a known title."""
+        self.journal.append("seen", id=id_, case=case_id, at=at)
+
+    def dismiss(self, suspicion: inbox.Suspicion, why: str) -> None:
+        """Journals that a suspicion is no finding, with its case: nothing found is lost."""
+        self.journal.append("dismissed", case=suspicion.case.canonical.decode(), why=why, found=suspicion.found)
+
+    def mark(self, id_: str, state: State, note: str = "", duplicate_of: str = "") -> None:
+        """Journals what a person says of a finding. Raises `UserError` for an unknown id."""
+        finding = self.get(id_)
+        self.journal.append("mark", id=finding.id, state=state.value, note=note, duplicate_of=duplicate_of)
+
+    def rebuild_index(self) -> list[Finding]:
+        """Writes `index.parquet` from the journal and returns its findings."""
+        findings = self.findings()
+        write_index(self.folder, findings)
+        return findings
+
+    @property
+    def index_path(self) -> Path:
+        """Where the index is."""
+        return self.folder / FILE

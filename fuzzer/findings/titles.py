@@ -1,0 +1,51 @@
+"""Titles: one line that is the same for the same defect on any machine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from fuzzer.case import Case
+from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
+
+MAX_TITLE = 180
+
+
+def title_of(verdict: Verdict, case: Case) -> str:
+    """Kind, stage and message, then the minimal op chain and the scheme where the message does not say them.
+
+    `case` is the minimised case: its ops are the ones the defect needs.
+    """
+    where = f"{verdict.kind.value} in {verdict.stage.value}"
+    if verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and verdict.blame not in ("", "converter"):
+        return _line(f"{where}: {verdict.message}")
+    runtime = "" if verdict.runtime in ("", "converter") or verdict.runtime in verdict.message else f" [{verdict.runtime}]"
+    if verdict.kind not in DEATHS:
+        runtime = ""  # errors: runtimes that say the same share a title
+    return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {case.conversion.scheme})")
+
+
+def chain(case: Case) -> str:
+    """The ops of a case in order, repeated ones once."""
+    return " > ".join(dict.fromkeys(node.op for node in case.model.nodes))
+
+
+def finding_id(title: str) -> str:
+    """First 12 hex digits of the title's SHA-256."""
+    return hashlib.sha256(title.encode()).hexdigest()[:12]
+
+
+def folder_name(title: str, id_: str) -> str:
+    """A folder name a person can read: letters and digits of the title, then the id."""
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+    return f"{slug}-{id_}"
+
+
+def key_of(verdict: Verdict, scheme: str) -> str:
+    """What equals for equal defects before minimising: cheap to compute, used to bound the work spent on one defect."""
+    return f"{verdict.kind.value}|{verdict.stage.value}|{verdict.message}|{scheme if not verdict.blame else ''}"
+
+
+def _line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_TITLE else text[: MAX_TITLE - 1] + "…"

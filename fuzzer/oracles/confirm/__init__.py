@@ -1,0 +1,47 @@
+"""Confirmation: decides, out of the hot path, whether a suspicion is a defect, and puts a name to it.
+
+Float cases are held against the float64 truth and the measured conditioning of the case (`truth`), all others
+node by node between kernels (`nodewise`). What cannot be confirmed is dismissed with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fuzzer.execute.record import CaseRun
+from fuzzer.execute.stage import StageCell
+from fuzzer.oracles.verdict import Kind, Verdict
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The outcome: the sharpened verdict, or None and why not."""
+
+    verdict: Verdict | None
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"verdict": self.verdict.to_json() if self.verdict else None, "why": self.why}
+
+
+def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, Any]:
+    """Examines a suspicion on a fresh execution of its case; JSON of a `Confirmation`."""
+    return _examine(record, suspicion, stage).to_json()
+
+
+def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
+    from fuzzer.oracles import judge_all
+    from fuzzer.oracles.confirm import nodewise, truth
+
+    again = [v for v in judge_all(record) if v.kind is suspicion.kind]
+    if suspicion.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION):
+        same = [v for v in again if v.message == suspicion.message] or again
+        return Confirmation(same[0], "same again") if same else Confirmation(None, "did not happen again")
+    if not again:
+        return Confirmation(None, "did not happen again")
+    stage.set("confirm")
+    if record.case.conversion.scheme == "float32":
+        return truth.confirm(record, again[0])
+    return nodewise.confirm(record, again[0])

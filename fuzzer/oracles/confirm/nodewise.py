@@ -1,0 +1,270 @@
+"""Node by node: each operator of the flatbuffer alone, fed the same tensors, under two runtimes.
+
+End to end, one step of rounding may grow through later layers; node by node it cannot, so what differs by more
+than its bound here is a kernel's defect, and the node is its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fuzzer.build import Array
+from fuzzer.convert.flatbuffer import Flat, FlatOp
+from fuzzer.execute.record import CaseRun, slot_of
+from fuzzer.execute.runtimes import MAKERS, feed
+from fuzzer.oracles.confirm import Confirmation
+from fuzzer.oracles.divergence import REFERENCE_RUNTIME
+from fuzzer.oracles.verdict import Kind, Verdict
+
+MAX_STEPS = 1.0
+"""Two correct roundings of one real number differ by at most one quantisation step (TFLite 8-bit quantisation
+specification, rounding of the requantisation is left to the kernel)."""
+MAX_STEPS_16 = 2.0
+"""16-bit tables interpolate; reference and optimised kernels round the interpolation separately."""
+FLOAT_FACTOR = 16.0
+FLOAT_UNIT = 2.0**-23
+PERTURBATIONS = 4
+_UNJUDGED = frozenset({"WHILE", "IF", "CALL_ONCE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"})
+"""State and sub-graphs: the operator alone is not what runs in the model."""
+
+
+@dataclass(frozen=True)
+class NodeDivergence:
+    """One operator under `runtime` against the base, in bounds (`ratio` above 1 is a defect)."""
+
+    position: int
+    op: FlatOp
+    runtime: str
+    ratio: float
+    apart: float
+    unit: str
+    index: tuple[int, ...]
+    expected: float
+    actual: float
+    specials: int
+
+
+def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
+    """A suspicion between kernels: confirmed by the first node on which two kernels differ beyond its bound."""
+    special = suspicion.kind is Kind.NAN_PROPAGATION
+    found = first_dispute(record, special)
+    if found is None:
+        return Confirmation(None, "no node alone differs beyond its bound: rounding grew through later layers")
+    flat = record.flat
+    assert flat is not None
+    worst = max(found, key=lambda d: (d.specials if special else 0, d.ratio))
+    what = "NaN or Inf apart" if special else "values differ"
+    message = f"{outlier(record, found)} {worst.op.name} ({kernel_kind(flat, worst.op)}): {what} between kernels"
+    evidence = {
+        **suspicion.evidence,
+        "node": worst.position,
+        "dtype": flat.tensors[worst.op.outputs[0]].dtype.lower(),
+        "index": list(worst.index),
+        "expected": worst.expected,
+        "actual": worst.actual,
+        "base": REFERENCE_RUNTIME,
+        "runtimes": [d.runtime for d in found],
+    }
+    return Confirmation(
+        replace(
+            suspicion,
+            message=message,
+            runtime=worst.runtime,
+            severity=float(worst.specials) if special else float(f"{worst.apart:.4g}"),
+            unit="elements" if special else worst.unit,
+            blame=worst.op.name,
+            evidence=evidence,
+        ),
+        "one node alone differs",
+    )
+
+
+def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence] | None:
+    """All runtimes' divergences from reference kernels at the first node where one leaves its bound."""
+    runtimes = [r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME]
+    by_position: dict[int, list[NodeDivergence]] = {}
+    for runtime in runtimes:
+        for found in divergent_nodes(record, runtime):
+            if (found.specials > 0) if special else (found.ratio > 1):
+                by_position.setdefault(found.position, []).append(found)
+                break
+    return by_position[min(by_position)] if by_position else None
+
+
+def outlier(record: CaseRun, found: list[NodeDivergence]) -> str:
+    """The kernel family that stands alone. XNNPACK, optimised and reference kernels are three implementations.
+
+    When both others differ from the reference kernels, these are the odd one out, unless they never ran.
+    """
+    guilty = {_kernel(d.runtime) for d in found}
+    others = {_kernel(r) for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME}
+    if guilty == {"XNNPACK", "optimised"} == others:
+        return "reference"
+    names = sorted(guilty)
+    # One of the two XNNPACK builds may be mended and the other not.
+    if names == ["XNNPACK"] and len(found) == 1 and {"tf-xnnpack", "litert"} <= set(record.runs):
+        return found[0].runtime
+    return "+".join(names)
+
+
+def _kernel(runtime: str) -> str:
+    return {"tf-xnnpack": "XNNPACK", "litert": "XNNPACK", "tf-builtin": "optimised"}.get(runtime, runtime)
+
+
+def kernel_kind(flat: Flat, op: FlatOp) -> str:
+    """Which kernel an operator uses: `float32`, `int8`, `int16`, or `hybrid` (float activations, integer weights)."""
+    inputs = [flat.tensors[i] for i in op.inputs if i >= 0]
+    first = inputs[0].dtype.lower() if inputs else "?"
+    if first == "float32" and any(t.dtype in ("INT8", "UINT8", "INT4") and t.constant for t in inputs[1:]):
+        return "hybrid"
+    return first
+
+
+def divergent_nodes(record: CaseRun, runtime: str) -> Iterator[NodeDivergence]:
+    """Every operator's divergence under `runtime`, worst sample each, in execution order."""
+    flat = record.flat
+    if flat is None or runtime == REFERENCE_RUNTIME:
+        return
+    recorded = [_intermediates(record, sample) for sample in range(len(record.samples))]
+    if not all(recorded):
+        return
+    for position, op in enumerate(flat.ops):
+        if op.name in _UNJUDGED or not op.outputs:
+            continue
+        content = isolate(record.content, position)
+        found = [_compare(flat, position, op, runtime, content, tensors) for tensors in recorded]
+        made = [f for f in found if f is not None]
+        if made:
+            yield max(made, key=lambda f: (f.specials > 0, f.ratio))
+
+
+def _intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
+    """Every tensor of the main graph under reference kernels; empty when they cannot run it."""
+    assert record.flat is not None
+    try:
+        interpreter = MAKERS[REFERENCE_RUNTIME](record.content, 1, experimental_preserve_all_tensors=True)
+        interpreter.allocate_tensors()
+        slots = [slot_of(d) for d in interpreter.get_input_details()]
+        for index, value in feed(slots, record.samples[sample]):
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        used = {i for op in record.flat.ops for i in (*op.inputs, *op.outputs) if i >= 0}
+        return {i: interpreter.get_tensor(i) for i in used if not _missing(interpreter, i)}
+    except (RuntimeError, ValueError):
+        return {}
+
+
+def _missing(interpreter: Any, index: int) -> bool:
+    try:
+        interpreter.get_tensor(index)
+    except ValueError:
+        return True
+    return False
+
+
+def isolate(content: bytes, position: int) -> bytes:
+    """A flatbuffer with one operator of the main graph: its non-constant operands in, its results out."""
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    graph = model.subgraphs[0]
+    op = graph.operators[position]
+    graph.operators = [op]
+    feeds = [i for i in op.inputs if i >= 0 and not _has_data(model, graph.tensors[i])]
+    graph.inputs = list(dict.fromkeys(int(i) for i in feeds))
+    graph.outputs = [int(i) for i in op.outputs]
+    model.signatureDefs = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _has_data(model: Any, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def _invoke(maker: str, content: bytes, tensors: dict[int, Array], moved: Any = None) -> list[Array] | None:
+    try:
+        interpreter = MAKERS[maker](content, 1)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            value = tensors[int(detail["index"])]
+            interpreter.set_tensor(int(detail["index"]), moved(value) if moved else value)
+        interpreter.invoke()
+        return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+    except (RuntimeError, ValueError, KeyError):
+        return None
+
+
+def _compare(
+    flat: Flat, position: int, op: FlatOp, runtime: str, content: bytes, tensors: dict[int, Array]
+) -> NodeDivergence | None:
+    expected = _invoke(REFERENCE_RUNTIME, content, tensors)
+    actual = _invoke(runtime, content, tensors)
+    if not expected or not actual:
+        return None
+    worst: NodeDivergence | None = None
+    for o, (want, got) in enumerate(zip(expected, actual, strict=True)):
+        if want.shape != got.shape or want.size == 0:
+            continue
+        left, right = want.astype(np.float64), got.astype(np.float64)
+        finite = np.isfinite(left) & np.isfinite(right)
+        specials = int(np.sum(np.isnan(left) != np.isnan(right)) + np.sum(np.isinf(left) != np.isinf(right)))
+        apart = np.where(finite, np.abs(np.where(finite, left, 0) - np.where(finite, right, 0)), 0.0)
+        bound, unit = _bound(flat, op, o, want, content, tensors)
+        ratio = apart / np.maximum(bound, 1e-30)
+        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), want.shape))
+        found = NodeDivergence(
+            position, op, runtime, float(ratio[at]), float(apart[at]), unit, at, float(left[at]), float(right[at]), specials
+        )
+        if worst is None or found.ratio > worst.ratio:
+            worst = found
+    return worst
+
+
+def _bound(
+    flat: Flat, op: FlatOp, output: int, want: Array, content: bytes, tensors: dict[int, Array]
+) -> tuple[NDArray[np.float64], str]:
+    """How far two sound kernels may be apart, per element, and the unit of that."""
+    if want.dtype.kind in "iu":
+        limit = MAX_STEPS_16 if want.dtype == np.int16 else MAX_STEPS
+        return np.full(want.shape, limit), "steps"
+    slack = np.abs(want.astype(np.float64)).max(initial=0.0) * 8 * FLOAT_UNIT
+    if kernel_kind(flat, op) == "hybrid":
+        return np.full(want.shape, _hybrid_bound(flat, op, tensors) + slack), "absolute"
+    motion = np.zeros(want.shape)
+    for seed in range(PERTURBATIONS):
+        random = np.random.RandomState(seed)
+        moved = _invoke(REFERENCE_RUNTIME, content, tensors, lambda v, r=random: _nudged(v, r))
+        if moved and moved[output].shape == want.shape:
+            motion = np.maximum(motion, np.abs(moved[output].astype(np.float64) - want.astype(np.float64)))
+    return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
+
+
+def _nudged(value: Array, random: np.random.RandomState) -> Array:
+    if value.dtype.kind != "f":
+        return value
+    return (value * (1.0 + 4 * FLOAT_UNIT * random.uniform(-1.0, 1.0, value.shape))).astype(value.dtype)
+
+
+def _hybrid_bound(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> float:
+    """Largest difference of two kernels that each quantise the activations to 8 bits in their own way.
+
+    Each is off by at most half a step (largest magnitude / 127) an activation, so the products differ by at most
+    one step times the L1 norm of an output channel's weights.
+    """
+    activation = tensors[op.inputs[0]].astype(np.float64)
+    step = float(np.abs(np.nan_to_num(activation)).max(initial=0.0)) / 127
+    largest = 0.0
+    for i in op.inputs[1:]:
+        if i >= 0 and i in tensors and tensors[i].dtype in (np.int8, np.uint8) and flat.tensors[i].constant:
+            weights = np.abs(tensors[i].astype(np.float64)) * max(flat.tensors[i].scales, default=1.0)
+            axes = tuple(range(weights.ndim - 1)) if op.name == "DEPTHWISE_CONV_2D" else tuple(range(1, weights.ndim))
+            largest = max(largest, float(weights.sum(axis=axes).max(initial=0.0)))
+    return step * largest
+

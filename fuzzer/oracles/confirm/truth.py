@@ -1,0 +1,185 @@
+"""Float cases: the truth is the same graph in float64, the yardstick is the measured conditioning of the case.
+
+A result is wrong when its error against the truth exceeds `FACTOR` times a bound. The bound of an element is the
+largest of (a) the error that float32 TensorFlow itself makes there, (b) how far the element moves when every input,
+weight and intermediate value moves by up to one float32 rounding (Monte Carlo arithmetic: Parker 1997;
+random-perturbation condition estimates: Higham, Accuracy and Stability, 2nd ed., ch. 3 and 15), and (c) two
+roundings at the scale of the largest intermediate value, which no reordering of a sum can be held below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fuzzer.build import constants, samples_of, walk, weights_of
+from fuzzer.case import Case
+from fuzzer.execute.record import CaseRun
+from fuzzer.oracles.confirm import Confirmation, nodewise
+from fuzzer.oracles.verdict import Kind, Verdict
+
+FACTOR = 8.0
+"""Errors of sound kernels were at most 2.4 bounds over 3,000 generated float cases (`scripts/bench oracles`)."""
+PERTURBATIONS = 6
+UNIT = {"float32": 2.0**-23, "float16": 2.0**-10}
+"""One unit in the last place of a number in [1, 2)."""
+
+Real = NDArray[np.float64]
+
+
+class Truth:
+    """Float64 outputs and error bounds of a case, per sample and output."""
+
+    def __init__(self, record: CaseRun) -> None:
+        import tensorflow as tf
+
+        case = record.case
+        weights = weights_of(case)
+        self.values: list[list[Real]] = []
+        self.bounds: list[list[Real]] = []
+        self.exact = all(t.dtype.startswith("int") for t in case.model.output_types)
+        for sample, reference in zip(samples_of(case), record.reference, strict=True):
+            true, largest = _run(tf, case, sample, weights, None)
+            moved = [
+                _run(tf, case, sample, weights, np.random.RandomState(seed))[0] for seed in range(PERTURBATIONS)
+            ]
+            self.values.append(true)
+            self.bounds.append(
+                [
+                    _bound(value, [m[o] for m in moved], reference[o].astype(np.float64), largest, UNIT[_float(case)])
+                    for o, value in enumerate(true)
+                ]
+            )
+
+
+def _float(case: Case) -> str:
+    return "float16" if any(t.dtype == "float16" for t in case.model.types.values()) else "float32"
+
+
+def _run(
+    tf: Any, case: Case, sample: Sequence[Any], weights: Sequence[dict[str, Any]], random: np.random.RandomState | None
+) -> tuple[list[Real], float]:
+    """The graph in float64, optionally with everything moved by one rounding; outputs and largest intermediate."""
+    unit = UNIT[_float(case)]
+    largest = 0.0
+
+    def moved(value: Any) -> Any:
+        if random is None or not value.dtype.is_floating:
+            return value
+        return value * (1.0 + unit * random.uniform(-1.0, 1.0, value.shape))
+
+    def after(value: Any) -> Any:
+        nonlocal largest
+        if value.dtype.is_floating:
+            finite = np.nan_to_num(np.abs(value.numpy()), nan=0.0, posinf=0.0)
+            largest = max(largest, float(finite.max(initial=0.0)))
+        return moved(value)
+
+    fixed = [{k: moved(v) for k, v in node.items()} for node in constants(tf, weights, "float64")]
+    inputs = [moved(tf.constant(x.astype("float64") if x.dtype.kind == "f" else x)) for x in sample]
+    values = walk(tf, case, inputs, fixed, after)
+    return [values[name].numpy().astype(np.float64) for name in case.model.outputs], largest
+
+
+def _bound(true: Real, moved: list[Real], reference: Real, largest: float, unit: float) -> Real:
+    """Per element; a quarter of the mean keeps an element whose few random moves happened to cancel from a bound of 0."""
+    motion = np.maximum.reduce([np.abs(m - true) for m in moved])
+    own = np.abs(reference - true)
+    bound = np.nan_to_num(np.maximum(motion, own), nan=np.inf)
+    finite = bound[np.isfinite(bound)]
+    mean = float(finite.mean()) if finite.size else 0.0
+    return np.maximum(bound, 0.25 * mean) + 2 * unit * largest
+
+
+def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
+    """Per complete runtime: the largest error in bounds. Elements where the truth is not finite are left out."""
+    result = {}
+    for runtime, run in record.runs.items():
+        if not run.complete:
+            continue
+        worst = 0.0
+        for s, outputs in enumerate(run.samples):
+            for o, actual in enumerate(outputs):
+                true, bound = truth.values[s][o], truth.bounds[s][o]
+                if actual.shape != true.shape:
+                    continue
+                apart = np.abs(actual.astype(np.float64) - true)
+                judged = np.isfinite(true) & np.isfinite(actual.astype(np.float64)) & np.isfinite(bound)
+                worst = max(worst, float(np.max(np.where(judged, apart / np.maximum(bound, 1e-300), 0.0), initial=0.0)))
+        result[runtime] = worst
+    return result
+
+
+def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
+    """A float suspicion against the truth."""
+    truth = Truth(record)
+    if suspicion.kind is Kind.NAN_PROPAGATION:
+        return _confirm_special(record, truth, suspicion)
+    found = ratios(record, truth)
+    guilty = {r: v for r, v in found.items() if v > (0.0 if truth.exact else FACTOR)}
+    if not guilty:
+        worst = max(found.values(), default=0.0)
+        return Confirmation(None, f"within {worst:.2g} of the error bound")
+    runtime = max(guilty, key=lambda r: guilty[r])
+    blame, who = _blame(record, special=False)
+    severity = float(f"{min(guilty[runtime], 1e30):.3g}")
+    if blame:
+        message = f"{who} is wrong against the float64 truth"
+    elif len(guilty) == sum(run.complete for run in record.runs.values()):
+        message = "every runtime is wrong against the float64 truth: the converter changed the model"
+        blame = "converter"
+    else:
+        message = f"{_family(guilty)} is wrong against the float64 truth"
+    evidence = {**suspicion.evidence, "ratios": {k: float(f"{v:.4g}") for k, v in found.items()}, "runtimes": list(guilty)}
+    return Confirmation(
+        replace(
+            suspicion, message=message, runtime=runtime, severity=severity, unit="x bound", blame=blame, evidence=evidence
+        ),
+        "beyond the error bound",
+    )
+
+
+def _confirm_special(record: CaseRun, truth: Truth, suspicion: Verdict) -> Confirmation:
+    """NaN or Inf mismatch: only where the truth is finite and far from overflow is it nobody's right to differ."""
+    guilty: dict[str, int] = {}
+    for runtime, run in record.runs.items():
+        for s, outputs in enumerate(run.samples if run.complete else []):
+            for o, actual in enumerate(outputs):
+                if actual.dtype.kind != "f":
+                    continue
+                reference = record.reference[s][o]
+                limit = float(np.finfo(actual.dtype).max) / 1e3
+                safe = np.isfinite(reference) & np.isfinite(truth.values[s][o]) & (np.abs(truth.values[s][o]) < limit)
+                guilty[runtime] = guilty.get(runtime, 0) + int(np.sum(safe & ~np.isfinite(actual)))
+    guilty = {r: n for r, n in guilty.items() if n}
+    if not guilty:
+        return Confirmation(None, "NaN or Inf only where TensorFlow has one too, or near overflow")
+    runtime = max(guilty, key=lambda r: guilty[r])
+    blame, who = _blame(record, special=True)
+    message = f"{who or _family(guilty)} gives NaN or Inf where the truth is finite"
+    evidence = {**suspicion.evidence, "runtimes": list(guilty)}
+    return Confirmation(
+        replace(
+            suspicion, message=message, runtime=runtime, severity=float(guilty[runtime]), blame=blame, evidence=evidence
+        ),
+        "the truth is finite there",
+    )
+
+
+def _blame(record: CaseRun, special: bool) -> tuple[str, str]:
+    """The op on which kernels disagree, and whose kernel of it; empty strings when they all agree."""
+    dispute = nodewise.first_dispute(record, special)
+    if not dispute or record.flat is None:
+        return "", ""
+    op = dispute[0].op
+    return op.name, f"{nodewise.outlier(record, dispute)} {op.name} ({nodewise.kernel_kind(record.flat, op)})"
+
+
+def _family(guilty: dict[str, Any]) -> str:
+    """The guilty runtimes as one word, the same for one defect: both XNNPACK runtimes share their kernels."""
+    names = sorted(guilty)
+    return "XNNPACK" if names == ["litert", "tf-xnnpack"] else "+".join(names)
