@@ -1,0 +1,1 @@
+"""The campaign: supervisor, drivers, statistics, corpus, resume."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fuzzer.case import Case
 from fuzzer.execute.executor import STACK_SIGNAL, rss_mb
 from fuzzer.execute.protocol import ChannelClosed, receive, send
 from fuzzer.execute.stage import StageCell
@@ -45,6 +46,10 @@ class Limits:
     memory_mb: float = 4096.0
     recycle_mb: float = 2048.0
     """Above this it is replaced after the case, which is no finding."""
+
+    def timeout_for(self, case: Case) -> float:
+        """CPU seconds a case may use. Roads that save a SavedModel or trace Keras take five to fifteen times as long."""
+        return self.timeout_s * (1.0 if case.conversion.entry == "concrete_function" else 3.0)
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,13 @@ class Executor:
         except ZygoteDiedError:
             pass  # dead all the same: executors die with their zygote
         self._close()
+
+    def forget(self) -> None:
+        """Lets go of an executor whose zygote died: it died too."""
+        self._close()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def close(self) -> None:
         """Ends everything and removes the scratch folder."""

@@ -106,7 +106,7 @@ class Examiner:
         if suspicion.verdict is not None:
             coarse = key_of(suspicion.verdict, scheme)
             self._examined[coarse] = self._examined.get(coarse, 0) + 1
-        first = self.observe(case, suspicion.verdict, fresh=True, patient=True)
+        first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
             self.store.dismiss(suspicion, first.why)
             return Outcome("dismissed", None, first.why)
@@ -119,6 +119,14 @@ class Examiner:
         self._examined[key] = self._examined.get(key, 0) + 1
         return self._settle(suspicion, first.verdict, key, stop)
 
+    def adopt(self, suspicion: Suspicion) -> Outcome:
+        """Stores a case that was minimised elsewhere, whatever is known of its like."""
+        first = self.observe(suspicion.case, suspicion.verdict, fresh=True, patient=True)
+        if first.verdict is None:
+            return Outcome("dismissed", None, first.why)
+        key = key_of(first.verdict, suspicion.case.conversion.scheme)
+        return self._settle(suspicion, first.verdict, key, lambda: True)
+
     # --- observing --------------------------------------------------------------------------------------
 
     def observe(self, case: Case, goal: Verdict | None, fresh: bool = False, patient: bool = False) -> Observation:
@@ -130,7 +138,7 @@ class Examiner:
         if fresh:
             self._executor.stop()
         patient = patient and (goal is None or goal.kind is Kind.HANG)
-        timeout = timeout_of(case, self._executor.limits) * (HANG_FACTOR if patient else 1.0)
+        timeout = self._executor.limits.timeout_for(case) * (HANG_FACTOR if patient else 1.0)
         if goal is None or goal.kind in DEATHS:
             request: dict[str, Any] = {"command": "run", "case": to_json(case)}
         else:
@@ -286,11 +294,6 @@ class Examiner:
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="seconds")
-
-
-def timeout_of(case: Case, limits: Limits) -> float:
-    """CPU seconds a case may use. Roads that save a SavedModel or trace Keras take five to fifteen times as long."""
-    return limits.timeout_s * (1.0 if case.conversion.entry == "concrete_function" else 3.0)
 
 
 def run_script(script: str) -> int:

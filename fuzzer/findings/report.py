@@ -38,7 +38,7 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
         "",
         "## Model",
         "",
-        *_graph(case),
+        *graph_lines(case),
         "",
         *_evidence(verdict),
         "## Reproducer",
@@ -53,7 +53,8 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
     return "\n".join(lines)
 
 
-def _graph(case: Case) -> list[str]:
+def graph_lines(case: Case) -> list[str]:
+    """The model, one line a value."""
     types = case.model.types
     lines = [f"    x{i}: {t}" for i, t in enumerate(case.model.inputs)]
     for typed in case.model.typed:

@@ -24,6 +24,8 @@ from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, se
 PAGES = ("difference", "report", "graph", "repro.py", "log")
 MAX_READ_BYTES = 256 * 1024
 """A page shows this much of a file; of a log its end, which is where a process died."""
+MAX_READ_LINES = 2000
+"""More takes the screen seconds to lay out (measured: 5 s for 260,000 lines)."""
 MAX_CELL = 400
 """Characters of one value in a table of evidence."""
 MAX_ROWS = 200
@@ -48,10 +50,12 @@ def read(path: Path, *, tail: bool = False) -> Content:
         return Content(problem=f"{path.name} is missing: {path} does not exist.")
     except OSError as broken:
         return Content(problem=f"{path.name} can't be read: {broken.strerror or broken} ({path}).")
-    text = many_lines(raw.decode("utf-8", "replace"))
-    if size > MAX_READ_BYTES:
+    lines = many_lines(raw.decode("utf-8", "replace")).split("\n")
+    shown = lines[-MAX_READ_LINES:] if tail else lines[:MAX_READ_LINES]
+    if size > MAX_READ_BYTES or len(lines) > MAX_READ_LINES:
         note = f"({'the end' if tail else 'the beginning'} of {size:,} bytes: {path})"
-        text = f"{note}\n{text}" if tail else f"{text}\n{note}"
+        shown = [note, *shown] if tail else [*shown, note]
+    text = "\n".join(shown)
     return Content(text) if text.strip() else Content(problem=f"{path.name} is empty ({path}).")
 
 

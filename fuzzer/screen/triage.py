@@ -78,24 +78,30 @@ class TriageApp(App[None]):
         self._problem = ""
         self._stats_on = True
         self._leaving = False
+        self._head, self._stats, self._keys = Static(id="head"), Static(id="stats"), Static(id="keys")
+        self._caption, self._columns = Static(id="caption"), Static(id="columns")
+        self._list = FindingList(id="list")
+        self._search = Input(placeholder="words; Enter keeps, Esc clears", id="search")
+        self._tabs, self._text = Static(id="tabs"), Static(id="page")
+        self._scroll = VerticalScroll(id="scroll")
 
     # --- layout -------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         """Head, statistics, list and detail, keys."""
-        yield Static(id="head")
-        yield Static(id="stats")
+        yield self._head
+        yield self._stats
         with Container(id="body"):
             with Vertical(id="left"):
-                yield Static(id="caption")
-                yield Static(id="columns")
-                yield FindingList(id="list")
-                yield Input(placeholder="words; Enter keeps, Esc clears", id="search")
+                yield self._caption
+                yield self._columns
+                yield self._list
+                yield self._search
             with Vertical(id="right"):
-                yield Static(id="tabs")
-                with VerticalScroll(id="scroll"):
-                    yield Static(id="page")
-        yield Static(id="keys")
+                yield self._tabs
+                with self._scroll:
+                    yield self._text
+        yield self._keys
 
     def on_mount(self) -> None:
         """Reads, draws, and goes on doing so."""
@@ -116,20 +122,16 @@ class TriageApp(App[None]):
         base.set_class(self.size.width < SIDE_BY_SIDE, "stacked")
 
     @property
-    def _base(self) -> Container:
-        return self.screen_stack[0].query_one("#body", Container)
-
-    @property
-    def _list(self) -> FindingList:
-        return self.screen_stack[0].query_one("#list", FindingList)
-
-    def _static(self, id: str) -> Static:
-        return self.screen_stack[0].query_one(f"#{id}", Static)
+    def _standing(self) -> bool:
+        """Whether the parts are on the screen: a timer may fire while the screen is taken down."""
+        return self._list.is_attached
 
     # --- drawing ------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
         """Reads findings and statistics anew and draws them; selection and scroll stay."""
+        if not self._standing:
+            return
         try:
             self._findings = list(self._source.findings())
             self._snapshot = self._source.snapshot()
@@ -140,19 +142,21 @@ class TriageApp(App[None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not self._standing:
+            return
         self._draw_list()
         self._draw_head()
         self._draw_stats()
         self._draw_page()
-        self._static("keys").update(joined(footer(self.size.width)[: max(1, self.size.height // 8)]))
+        self._keys.update(joined(footer(self.size.width)[: max(1, self.size.height // 8)]))
 
     def _draw_list(self) -> None:
         rows = self._view.pick(self._findings)
         empty = NO_MATCH if self._findings else NO_FINDINGS
         self._list.show(rows, self._now(), empty)
         width = self._list.size.width or self.size.width
-        self._static("caption").update(caption(self._view, len(rows), self._findings, width))
-        self._static("columns").update(columns(width) if rows else line())
+        self._caption.update(caption(self._view, len(rows), self._findings, width))
+        self._columns.update(columns(width) if rows else line())
 
     def _draw_head(self) -> None:
         width = self.size.width
@@ -166,40 +170,41 @@ class TriageApp(App[None]):
             text = line((f" {turn} {job.verb} {span(self._jobs.elapsed_s())}{more}: ", "bold"), job.title)
         else:
             text = line((" triage  ", "bold"), headline(self._snapshot, self._now()))
-        self._static("head").update(cut(text, width))
+        self._head.update(cut(text, width))
 
     def _draw_stats(self) -> None:
-        stats = self._static("stats")
         shown = self._stats_on and self.size.height >= MIN_HEIGHT
-        stats.display = shown
+        self._stats.display = shown
         # A third of the screen: enough for every pattern on a tall one, for the worst five on 24 lines.
         rows = min(14, max(4, self.size.height // 3))
         if shown:
-            stats.update(joined(statistics(self._snapshot, self.size.width, rows)))
+            self._stats.update(joined(statistics(self._snapshot, self.size.width, rows)))
 
     def _draw_page(self) -> None:
         """Draws the open page when anything it shows has changed."""
         names = line()
         for i, name in enumerate(PAGES):
             names.append(f" {i + 1} {name} ", "bold reverse" if i == self._page else "")
-        self._static("tabs").update(names)
+        self._tabs.update(names)
         finding = self._list.selected
         if finding is None:
             self._drawn = None
-            self._static("page").update(Text("Nothing is selected.", style="dim"))
+            self._text.update(Text("Nothing is selected.", style="dim"))
             return
         try:
             folder = self._source.files(finding.id)
         except UNREADABLE as broken:
             self._drawn = None
-            self._static("page").update(Text(f"No folder: {one_line(str(broken))}", style="yellow"))
+            self._text.update(Text(f"No folder: {one_line(str(broken))}", style="yellow"))
             return
         drawn = (self._page, finding, stamp(folder))
         if self._drawn != drawn:
             self._drawn = drawn
-            self._static("page").update(page(PAGES[self._page], finding, folder, self._now()))
+            self._text.update(page(PAGES[self._page], finding, folder, self._now()))
 
     def _tick(self) -> None:
+        if not self._standing:
+            return
         ended = self._jobs.poll()
         if ended:
             self._say(
@@ -225,10 +230,6 @@ class TriageApp(App[None]):
     def on_finding_list_opened(self) -> None:
         """Enter on a finding: the page takes the whole screen."""
         self._read(True)
-
-    @property
-    def _scroll(self) -> VerticalScroll:
-        return self.screen_stack[0].query_one("#scroll", VerticalScroll)
 
     @property
     def _reading(self) -> bool:
@@ -264,12 +265,11 @@ class TriageApp(App[None]):
         self._draw_stats()
 
     def action_search(self) -> None:
-        """Opens the search field."""
+        """Opens the search self._search."""
         self._read(False)
-        field = self.query_one("#search", Input)
-        field.add_class("open")
-        field.value = self._view.search
-        field.focus()
+        self._search.add_class("open")
+        self._search.value = self._view.search
+        self._search.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The list follows every letter."""
@@ -284,9 +284,8 @@ class TriageApp(App[None]):
 
     def action_step_back(self) -> None:
         """Esc: out of the search, out of the page, then out of the filters."""
-        field = self.query_one("#search", Input)
-        if field.has_class("open"):
-            field.remove_class("open")
+        if self._search.has_class("open"):
+            self._search.remove_class("open")
             self._show(replace(self._view, search=""))
             self._list.focus()
         elif self._reading:

@@ -1,0 +1,392 @@
+"""The supervisor: owns the clock, the workers, the statistics, the findings store and the screen.
+
+It never imports TensorFlow, so nothing native can kill it. Whatever dies below it is started again; what was in
+flight goes to the inbox.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import selectors
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fuzzer.campaign import versions
+from fuzzer.campaign.corpus import Corpus
+from fuzzer.campaign.driver import DriverConfig, link
+from fuzzer.campaign.examination import Examination
+from fuzzer.campaign.lock import Lock
+from fuzzer.campaign.slot import clear, in_flight
+from fuzzer.campaign.snapshot import Snapshot
+from fuzzer.campaign.statistics import Statistics
+from fuzzer.campaign.worker import Worker
+from fuzzer.case import decode
+from fuzzer.disk import write_json
+from fuzzer.errors import CaseError, UserError
+from fuzzer.execute import Limits, Zygote, ZygoteDiedError
+from fuzzer.execute.client import DEFAULT_TARGET
+from fuzzer.findings import FindingStore, inbox
+
+STATUS_FILE = "status.json"
+_STATUS_S = 1.0
+_TICK_S = 0.2
+_DRIVER_GRACE_S = 8.0
+"""How long a driver may take for its last case before it is killed."""
+MAX_BARREN_STARTS = 4
+FINISH_SHARE = 0.08
+MAX_FINISH_S = 40.0
+"""The end of a timed campaign is kept for examining what was found: 8 % of it, at most 40 s."""
+DRAIN_CASES_S = 600.0
+"""After a campaign of a number of cases the inbox is emptied, for at most ten minutes."""
+
+
+@dataclass(frozen=True)
+class CampaignConfig:
+    """What the command line asks for. Exactly one of `seconds` and `cases` is set, or neither (until Ctrl-C)."""
+
+    corpus: Path = Path("corpus")
+    crashes: Path = Path("crashes")
+    seconds: float | None = None
+    cases: int | None = None
+    workers: int | None = None
+    seed: int | None = None
+    fresh: bool = False
+    limits: Limits = Limits()
+    target: str = DEFAULT_TARGET
+
+
+def default_workers() -> int:
+    """All cores but one: that one examines findings and draws the screen."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+class Supervisor:
+    """One campaign. `run` blocks until it is over; `draw` is called about twice a second with a snapshot."""
+
+    def __init__(self, config: CampaignConfig, draw: Callable[[Snapshot], None] = lambda _: None) -> None:
+        """Opens the folders. Raises `UserError` when they cannot be used."""
+        self.config = config
+        self.warnings = versions.check() if config.target == DEFAULT_TARGET else []
+        self.corpus = Corpus(config.corpus)
+        self.store = FindingStore(config.crashes, create=True)
+        advice = "choose other folders (--corpus DIR --crashes DIR), or wait for it to end"
+        self._locks = [
+            Lock(self.corpus.state / "lock", str(config.corpus), advice),
+            Lock(config.crashes / ".lock", str(config.crashes), advice),
+        ]
+        self.seed = config.seed if config.seed is not None else secrets.randbelow(1 << 31)
+        self.statistics = Statistics()
+        self.workers: list[Worker] = []
+        self._draw = draw
+        self._state = "starting"
+        self._started_at = datetime.now(UTC)
+        self._began = time.monotonic()
+        self._interrupts = 0
+        self._disk_full = ""
+        self._broken = ""
+        self._new: set[str] = set()
+        self._newest = ""
+        self._last_status = 0.0
+        self._corpus_size = 0
+        self._examination: Examination | None = None
+        self._index_stale = True
+
+    # --- the whole --------------------------------------------------------------------------------------
+
+    def run(self) -> Snapshot:
+        """Runs the campaign to its end and returns the last snapshot. Raises `UserError` when it cannot start."""
+        previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        zygote = Zygote(self.config.target, self.corpus.state / "zygote.log")
+        try:
+            self._prepare()
+            self._wait_for(zygote)
+            self._examination = Examination(zygote, self.config.crashes, versions.installed(), self.config.limits)
+            self._examination.start()
+            self._start_workers(zygote)
+            self._state = "running"
+            self._loop(zygote)
+            self._finish()
+        finally:
+            for worker in self.workers:
+                worker.kill()
+                worker.close()
+            zygote.stop()
+            signal.signal(signal.SIGINT, previous)
+        return self._conclude()
+
+    def _prepare(self) -> None:
+        """Recovers what an earlier campaign left, archives the corpus for a fresh start, reads features."""
+        for path in sorted(self.corpus.state.glob("worker-*.slot")):
+            self._recover(path)
+        if self.config.fresh:
+            self.corpus.archive()
+        _, unreadable = self.corpus.readable()
+        self.warnings += [f"corpus entry left alone: {sentence}" for sentence in unreadable[:5]]
+        self.corpus.refresh()
+        for path in self.corpus.files():
+            self._corpus_size += 1
+            self.statistics.know(self.corpus.features_of(path.stem) or [])
+        findings = self.store.findings()
+        if self.store.damaged:
+            self.warnings.append(
+                f"{self.store.damaged} damaged lines of {self.store.journal.path} were skipped; the rest is used"
+            )
+        if not findings:
+            self._rebuild_index()
+
+    def _wait_for(self, zygote: Zygote) -> None:
+        try:
+            zygote.wait_ready()
+        except ZygoteDiedError as dead:
+            raise UserError(f"TensorFlow could not be loaded: {dead}") from dead
+
+    def _start_workers(self, zygote: Zygote) -> None:
+        count = self.config.workers or default_workers()
+        scratch = Path(tempfile.mkdtemp(prefix="fuzzer-"))
+        self._scratch = scratch
+        for i in range(count):
+            share = None
+            if self.config.cases is not None:
+                share = self.config.cases // count + (i < self.config.cases % count)
+                if share == 0:
+                    continue
+            config = DriverConfig(
+                worker=i,
+                seed=self.seed + i * 1_000_003,
+                corpus=str(self.config.corpus.resolve()),
+                crashes=str(self.config.crashes.resolve()),
+                zygote=zygote.path,
+                scratch=str(scratch / f"worker-{i}"),
+                events=-1,
+                max_cases=share,
+                limits=dict(self.config.limits.__dict__),
+                target=self.config.target,
+            )
+            self.workers.append(Worker(config, self.corpus.state / f"worker-{i}.log"))
+
+    def _loop(self, zygote: Zygote) -> None:
+        """Reads events until the time is up, the cases are done, or somebody says stop."""
+        while not self._over():
+            self._read_events(_TICK_S)
+            self._take_outcomes()
+            if not zygote.alive:
+                self._warn("the zygote died and was started again")
+                zygote.restart()
+                zygote.wait_ready()
+            for worker in self.workers:
+                if worker.process.poll() is not None and not worker.done:
+                    self._revive(worker)
+            self._tick()
+
+    def _over(self) -> bool:
+        if self._interrupts or self._disk_full or self._broken:
+            return True
+        if self.config.seconds is not None and self.elapsed >= self.config.seconds - self._finish_s:
+            return True
+        return bool(self.workers) and all(worker.done for worker in self.workers)
+
+    @property
+    def _finish_s(self) -> float:
+        seconds = self.config.seconds or 0.0
+        return min(MAX_FINISH_S, seconds * FINISH_SHARE)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the campaign was asked for."""
+        return time.monotonic() - self._began
+
+    # --- workers ----------------------------------------------------------------------------------------
+
+    def _read_events(self, wait_s: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            open_workers = [w for w in self.workers if w.events >= 0]
+            for worker in open_workers:
+                selector.register(worker.events, selectors.EVENT_READ, worker)
+            if not open_workers:
+                time.sleep(wait_s)
+                return
+            for key, _ in selector.select(wait_s):
+                events = key.data.read()
+                if events is None and key.data.done:
+                    key.data.hang_up()
+                for event in events or ():
+                    self._take_event(key.data, event)
+                if events is None:
+                    time.sleep(0.01)  # the driver is gone; `_loop` sees its exit in a moment
+
+    def _take_event(self, worker: Worker, event: dict[str, Any]) -> None:
+        if event["event"] in ("case", "bug"):
+            self.statistics.take(worker.config.worker, event, self.elapsed)
+        if event["event"] == "case" and event["new"]:
+            self._corpus_size += 1
+            entry = self.config.corpus / f"{event['case']}.json"
+            for sibling in self.workers:
+                if sibling is not worker:
+                    self._share(entry, sibling)
+        if event["event"] == "bug":
+            self._warn(f"internal error (case {event['case']}): {event['text'].strip().splitlines()[-1]}")
+        if event["event"] == "disk":
+            self._disk_full = str(event["error"])
+
+    def _share(self, entry: Path, worker: Worker) -> None:
+        try:
+            link(entry, Path(worker.config.scratch) / "corpus" / entry.name)
+        except OSError:
+            return  # the sibling is being restarted and will read the whole corpus
+
+    def _revive(self, worker: Worker) -> None:
+        """Starts a dead driver again; the case it was at goes to the inbox."""
+        for event in worker.read() or ():
+            self._take_event(worker, event)
+        if worker.done:
+            return
+        name = f"driver {worker.config.worker}"
+        self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
+        if worker.barren >= MAX_BARREN_STARTS:
+            log = self.corpus.state / f"worker-{worker.config.worker}.log"
+            self._broken = f"{name} ended {worker.barren} times without running a case; its words are in {log}"
+            return
+        self._warn(f"{name} died (exit {worker.process.returncode}) and was started again")
+        worker.start()
+
+    def _recover(self, slot: Path) -> None:
+        """Puts the case of a busy slot into the inbox: the examiner finds out what it does."""
+        data = in_flight(slot)
+        if data is not None:
+            try:
+                case = decode(data)
+                inbox.save(self.config.crashes, inbox.Suspicion(case, None, _stamp(), "in flight when its driver died"))
+                self.store.journal.append("in-flight", case=case.id, at=_stamp())
+            except CaseError as broken:
+                self._warn(f"{slot} holds no case: {broken}")
+        clear(slot)
+
+    # --- findings and screen ----------------------------------------------------------------------------
+
+    def _take_outcomes(self) -> None:
+        examination = self._examination
+        assert examination is not None
+        while not examination.warnings.empty():
+            self._warn(examination.warnings.get())
+        while not examination.outcomes.empty():
+            outcome = examination.outcomes.get()
+            self.statistics.dismissed += outcome.what == "dismissed"
+            if outcome.what == "new" and outcome.finding is not None:
+                self._new.add(outcome.finding.id)
+                self._newest = outcome.finding.title
+            self._index_stale = self._index_stale or outcome.what in ("new", "better")
+        if self._index_stale:
+            self._rebuild_index()
+
+    def _rebuild_index(self) -> None:
+        try:
+            self.store.rebuild_index()
+            self._index_stale = False
+        except OSError as refused:
+            self._disk_full = str(refused)
+
+    def _tick(self) -> None:
+        now = self.elapsed
+        snapshot = self.snapshot()
+        self.statistics.remember(now, len(self._new))
+        if now - self._last_status >= _STATUS_S:
+            self._last_status = now
+            self._write_status(snapshot)
+        self._draw(snapshot)
+
+    def _write_status(self, snapshot: Snapshot) -> None:
+        try:
+            write_json(self.config.crashes / STATUS_FILE, snapshot.to_json(), sync=False)
+        except OSError as refused:
+            self._disk_full = str(refused)
+
+    def snapshot(self) -> Snapshot:
+        """The campaign as it stands."""
+        examination = self._examination
+        return self.statistics.snapshot(
+            self.elapsed,
+            self.store.findings(),
+            self._new,
+            state=self._state,
+            pid=os.getpid(),
+            started=self._started_at.isoformat(timespec="seconds"),
+            written=_stamp(),
+            budget_s=self.config.seconds,
+            budget_cases=self.config.cases,
+            seed=self.seed,
+            workers=len(self.workers),
+            corpus_dir=str(self.config.corpus),
+            crashes_dir=str(self.config.crashes),
+            versions=versions.installed(),
+            corpus=self._corpus_size,
+            pending=len(self.store.pending()),
+            examining=examination.activity if examination else "",
+            newest=self._newest,
+            warnings=tuple(self.warnings[-6:]),
+        )
+
+    def _warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+        with (self.corpus.state / "warnings.log").open("a") as log:
+            log.write(f"{_stamp()} {sentence}\n")
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def _on_interrupt(self, *_: object) -> None:
+        self._interrupts += 1
+
+    def _finish(self) -> None:
+        """Stops in steps: drivers are asked, then killed; the examiner drains the inbox, then is hurried."""
+        self._state = "stopping"
+        for worker in self.workers:
+            worker.ask_to_stop()
+        grace = time.monotonic() + _DRIVER_GRACE_S
+        end = self._began + self.config.seconds if self.config.seconds else time.monotonic() + DRAIN_CASES_S
+        if self._interrupts:
+            end = min(end, time.monotonic() + MAX_FINISH_S)
+        examination = self._examination
+        assert examination is not None
+        examination.drain()
+        while time.monotonic() < end and self._interrupts < 2 and not self._disk_full:
+            alive = [w for w in self.workers if w.process.poll() is None]
+            self._read_events(_TICK_S)
+            self._take_outcomes()
+            self._tick()
+            if alive and time.monotonic() > grace:
+                for worker in alive:
+                    worker.kill()
+                    self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
+            if not alive and not examination.running:
+                break
+        examination.hurry()
+        # Cut short, a minimisation stores what it has: a few executions and one run of the reproducer.
+        examination.join(10.0 if self._interrupts < 2 else 0.5)
+
+    def _conclude(self) -> Snapshot:
+        for worker in self.workers:
+            self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
+        self._take_outcomes()
+        if self._disk_full:
+            self._warn(
+                f"stopped early: the disk refused ({self._disk_full}); findings so far are kept in "
+                f"{self.config.crashes}; free some space and start again, the campaign goes on from here"
+            )
+        if self._broken:
+            self._warn(f"stopped early: {self._broken}")
+        self._state = "finished"
+        snapshot = self.snapshot()
+        self._write_status(snapshot)
+        for lock in self._locks:
+            lock.release()
+        return snapshot
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

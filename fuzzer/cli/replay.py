@@ -1,0 +1,39 @@
+"""`replay`: saved findings again, in fresh executors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fuzzer.cli import options
+
+
+@click.command(name="replay", help="Run findings again. WHAT is an id, a case file or a finding's folder.")
+@click.argument("what", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every finding of the folder.")
+@options.crashes
+def command(what: str | None, everything: bool, crashes: Path) -> int:
+    """Prints a table; exit code 0 only if all that was asked for reproduced."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from fuzzer.errors import UserError
+    from fuzzer.findings.replay import replay, targets
+
+    if everything == (what is not None):
+        raise UserError("say what to replay: an id, a path, or --all")
+    chosen = targets(crashes, what)
+    if not chosen:
+        raise UserError(f"{crashes} holds no findings; there is nothing to replay")
+    console = Console()
+    table = Table("finding", "result", "now", "title")
+    good = True
+    with console.status("starting TensorFlow"):
+        for result in replay(chosen):
+            good = good and result.result == "reproduced"
+            style = {"reproduced": "green", "changed": "yellow", "gone": "red"}[result.result]
+            table.add_row(result.target.name, Text(result.result, style), Text(result.now), Text(result.target.title))
+    console.print(table)
+    return 0 if good else 1

@@ -1,0 +1,71 @@
+"""Features become libFuzzer coverage counters.
+
+libFuzzer's feature table has 2^21 places, 8 a counter, so 262,144 counters are its limit; a feature gets a dense
+slot when it is first seen. Registration uses two functions that atheris' core library exports (sanitizer coverage
+interface of LLVM, "inline 8-bit counters" and "PC table"). It must happen inside the first test call: if the core
+library is loaded before `Fuzz()`, libFuzzer silently never calls the custom mutator.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable
+from pathlib import Path
+
+COUNTERS = 1 << 16
+_CORE = "core_with_libfuzzer"
+_PC_BASE = 0x10000
+_PC_STEP = 16
+
+
+class NoLibFuzzerError(Exception):
+    """Atheris' core library is not loaded, so there is nobody to count for."""
+
+
+class Counters:
+    """One byte a feature, in memory that libFuzzer reads and clears before every execution."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._bytes = (ctypes.c_uint8 * COUNTERS)()
+        self._pcs = (ctypes.c_size_t * (2 * COUNTERS))()
+        self.registered = False
+
+    def register(self) -> None:
+        """Hands the memory to libFuzzer. Raises `NoLibFuzzerError` outside a fuzzing process."""
+        core = _core_library()
+        if core is None:
+            raise NoLibFuzzerError("atheris' core library is not loaded")
+        for i in range(COUNTERS):
+            self._pcs[2 * i] = _PC_BASE + i * _PC_STEP
+        library = ctypes.CDLL(core)
+        start = ctypes.addressof(self._bytes)
+        # By subscript: as attributes, names with two leading underscores would be mangled in a class.
+        library["__sanitizer_cov_8bit_counters_init"](ctypes.c_void_p(start), ctypes.c_void_p(start + COUNTERS))
+        table = ctypes.addressof(self._pcs)
+        end = table + ctypes.sizeof(self._pcs)
+        library["__sanitizer_cov_pcs_init"](ctypes.c_void_p(table), ctypes.c_void_p(end))
+        self.registered = True
+
+    def hit(self, features: Iterable[str]) -> list[str]:
+        """Counts features for the current execution; returns those never seen before. Full tables ignore new ones."""
+        fresh = []
+        for feature in features:
+            slot = self._slots.get(feature)
+            if slot is None:
+                if len(self._slots) >= COUNTERS:
+                    continue
+                slot = self._slots[feature] = len(self._slots)
+                fresh.append(feature)
+            self._bytes[slot] = 1
+        return fresh
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+
+def _core_library() -> str | None:
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if _CORE in line:
+            return line.split()[-1]
+    return None

@@ -1,0 +1,140 @@
+"""Python text as a person lays it out: lines of at most 100 columns, double quotes, safe comments.
+
+Small on purpose: it knows the few forms that reproducers are made of, and needs no formatter at run time.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import textwrap
+import tokenize
+from collections.abc import Iterable, Sequence
+
+WIDTH = 100
+_INDENT = 4
+
+
+def unparse(node: ast.AST) -> str:
+    """One line of Python, strings in double quotes where that needs no escape."""
+    text = ast.unparse(ast.fix_missing_locations(node))
+    tokens = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        string = token.string
+        if token.type == tokenize.STRING and string[0] == "'" and string[1] != "'" and not set(string) & {'"', "\\"}:
+            string = f'"{string[1:-1]}"'
+        tokens.append((token, string))
+    lines = text.splitlines(keepends=True)
+    for token, string in reversed(tokens):
+        if string != token.string:
+            row, start = token.start
+            line = lines[row - 1]
+            # Token columns count characters, as slices do; a replaced token has the same length.
+            lines[row - 1] = line[:start] + string + line[token.end[1] :]
+    return "".join(lines)
+
+
+def statement(node: ast.stmt, indent: int = 0) -> list[str]:
+    """The lines of a statement, functions and blocks included."""
+    pad = " " * indent
+    if isinstance(node, ast.FunctionDef):
+        head = f"{pad}def {node.name}({unparse(node.args)}):"
+        return [*([""] if indent else []), head, *block(node.body, indent), *([""] if indent else [])]
+    if isinstance(node, ast.For):
+        head = f"{pad}for {unparse(node.target)} in {unparse(node.iter)}:"
+        return [head, *block(node.body, indent)]
+    if isinstance(node, ast.Assign):
+        prefix = "".join(unparse(t).strip("()") + " = " for t in node.targets)
+        if isinstance(node.value, ast.Tuple) and node.value.elts:
+            return [f"{pad}{prefix}{unparse(node.value)[1:-1]}"]
+        return wrap(prefix, node.value, "", indent)
+    if isinstance(node, ast.Return) and node.value is not None:
+        if isinstance(node.value, ast.Tuple):
+            return [f"{pad}return {unparse(node.value)[1:-1]}"]
+        return wrap("return ", node.value, "", indent)
+    return [pad + line for line in unparse(node).splitlines()]
+
+
+def block(body: Iterable[ast.stmt], indent: int) -> list[str]:
+    """The lines of an indented block."""
+    lines: list[str] = []
+    for inner in body:
+        made = statement(inner, indent + _INDENT)
+        # One blank line around an inner function, none at the start of a block.
+        if made[0] == "" and (not lines or lines[-1] == ""):
+            made = made[1:]
+        lines.extend(made)
+    return lines[:-1] if lines and lines[-1] == "" else lines
+
+
+def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
+    """An expression between a prefix and a suffix, broken inside its brackets where it is too long."""
+    pad = " " * indent
+    one = f"{pad}{prefix}{unparse(node)}{suffix}"
+    if len(one) <= WIDTH:
+        return [one]
+    deeper = indent + _INDENT
+    if isinstance(node, ast.Call) and (node.args or node.keywords):
+        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
+            # `np.array([...]).reshape(...)`: the array is what is long.
+            tail = unparse(node).removeprefix(unparse(node.func.value))
+            return wrap(prefix, node.func.value, tail + suffix, indent)
+        parts = [("", a) for a in node.args] + [(f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords]
+        together = " " * deeper + ", ".join(p + unparse(v) for p, v in parts)
+        head = f"{pad}{prefix}{unparse(node.func)}("
+        if len(together) <= WIDTH:
+            return [head, together, f"{pad}){suffix}"]
+        body = [line for p, v in parts for line in wrap(p, v, ",", deeper)]
+        return [head, *body, f"{pad}){suffix}"]
+    if isinstance(node, ast.List | ast.Tuple) and node.elts:
+        left, right = ("[", "]") if isinstance(node, ast.List) else ("(", ")")
+        return [f"{pad}{prefix}{left}", *fill([unparse(e) for e in node.elts], deeper), f"{pad}{right}{suffix}"]
+    if isinstance(node, ast.IfExp):
+        return [
+            f"{pad}{prefix}(",
+            *wrap("", node.body, "", deeper),
+            f"{' ' * deeper}if {unparse(node.test)}",
+            *wrap("else ", node.orelse, "", deeper),
+            f"{pad}){suffix}",
+        ]
+    return [one]
+
+
+def fill(items: Sequence[str], indent: int) -> list[str]:
+    """Items side by side, as many as fit a line."""
+    if any(len(item) > WIDTH - indent for item in items):
+        return [f"{' ' * indent}{item}," for item in items]
+    lines: list[str] = []
+    line = " " * indent
+    for item in items:
+        if len(line) + len(item) + 1 > WIDTH:
+            lines.append(line.rstrip())
+            line = " " * indent
+        line += f"{item}, "
+    return [*lines, line.rstrip()]
+
+
+def expression(text: str) -> ast.expr:
+    """The AST of an expression of ours."""
+    return ast.parse(text, mode="eval").body
+
+
+def assign(target: str, text: str, indent: int = 0) -> list[str]:
+    """`target = text`, laid out."""
+    return wrap(f"{target} = ", expression(text), "", indent)
+
+
+def string(value: str) -> str:
+    """A string as a literal in plain ASCII, whatever it holds."""
+    quoted = ascii(value)
+    return f'"{quoted[1:-1]}"' if quoted[0] == "'" and '"' not in quoted else quoted
+
+
+def prose(text: str, limit: int = 400) -> list[str]:
+    """Foreign text as lines that are safe inside a docstring: one paragraph, no control characters, no quotes.
+
+    Backslashes are doubled and a quote can't end the string.
+    """
+    visible = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text)
+    lines = textwrap.wrap(" ".join(visible.split())[:limit], 88) or ["(no title)"]
+    return [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]

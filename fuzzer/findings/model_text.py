@@ -1,0 +1,281 @@
+"""The model, its conversion and its runs as the Python text of a reproducer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fuzzer.build.keras_model import layer_fits
+from fuzzer.case import Case, TypedNode
+from fuzzer.findings import layout, source
+from fuzzer.findings.source import NotInlineError, literal, name
+
+KERAS = {"keras": "tf.keras", "legacy_keras": "tf_keras"}
+"""The Keras of an entry, as the reproducer calls it."""
+_OP_LAYER = '''
+class Op(@keras@.layers.Layer):
+    """A layer that calls a TensorFlow function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(*inputs) if isinstance(inputs, (list, tuple)) else self.function(inputs)
+'''
+
+
+@dataclass
+class ModelText:
+    """Writes a case's model. `truth`: weights are arguments, so that it can be computed in float64.
+
+    `tracked`: every node's result goes through `after`.
+    """
+
+    case: Case
+    truth: bool = False
+    tracked: bool = False
+    _functions: dict[str, list[str]] = field(default_factory=dict)
+
+    # --- plain TensorFlow -------------------------------------------------------------------------------
+
+    def function(self) -> list[str]:
+        """`def model(...)` and the functions it calls."""
+        body: list[ast.stmt] = []
+        for typed in self.case.model.typed:
+            body.extend(self._node(typed, list(typed.node.operands)))
+        inputs = [f"x{i}" for i in range(len(self.case.model.inputs))]
+        arguments = [*weight_names(self.case), *inputs] if self.truth else inputs
+        head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
+        lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
+        return [*self._helpers(), *lines]
+
+    def _helpers(self) -> list[str]:
+        return [line for text in self._functions.values() for line in ("", "", *text)]
+
+    def _returned(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """The body with its result returned."""
+        outputs = self.case.model.outputs
+        last = body[-1] if body else None
+        if len(outputs) == 1 and isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name):
+            if last.targets[0].id == outputs[0]:
+                return [*body[:-1], ast.Return(last.value)]
+        seen: set[str] = set()
+        values: list[ast.expr] = []
+        for output in outputs:
+            # An input, or one value twice, would not be an output of its own.
+            plain = output.startswith("n") and output not in seen
+            values.append(name(output) if plain else _call("tf.identity", [name(output)]))
+            seen.add(output)
+        return [*body, ast.Return(values[0] if len(values) == 1 else ast.Tuple(values, ast.Load()))]
+
+    def _node(self, typed: TypedNode, operands: list[str]) -> list[ast.stmt]:
+        """The statements that compute a node from the variables `operands`."""
+        build, bound = typed.node.spec.build, self._bound(typed, operands)
+        types = dict(zip(bound, typed.operands, strict=False))
+        try:
+            made = source.inline(build, bound, typed.name, types, self.truth)
+        except NotInlineError:
+            made = [source.assignment(typed.name, self._called(typed, bound))]
+        last = made[-1]
+        if self.tracked and isinstance(last, ast.Assign):
+            last.value = _call("after", [last.value])
+        return made
+
+    def _bound(self, typed: TypedNode, operands: list[str]) -> dict[str, ast.expr]:
+        given = {k: literal(v) for k, v in typed.node.attrs.items()}
+        given.update((slot.name, name(f"{typed.name}_{slot.name}")) for slot in typed.slots)
+        given["out_shape"] = literal(list(typed.type.shape))
+        return source.bind(typed.node.spec.build, operands, given)
+
+    def _called(self, typed: TypedNode, bound: dict[str, ast.expr]) -> ast.expr:
+        """A call of the op's own function, which is written once for equal ones."""
+        identifier = typed.node.spec.build.__name__
+        text = layout.statement(source.local_function(typed.node.spec.build, bound, identifier))
+        if self._functions.setdefault(identifier, text) != text:
+            identifier = f"{identifier}_{typed.name}"
+            made = source.local_function(typed.node.spec.build, bound, identifier)
+            self._functions[identifier] = layout.statement(made)
+        weights = {f"{typed.name}_{slot.name}" for slot in typed.slots}
+        arguments = [
+            # One constant, not one for each use in a loop.
+            _call("tf.convert_to_tensor", [v]) if isinstance(v, ast.Name) and v.id in weights else v
+            for v in bound.values()
+            if not source.is_literal(v)
+        ]
+        return _call(identifier, arguments)
+
+    # --- Keras ------------------------------------------------------------------------------------------
+
+    def keras(self) -> list[str]:
+        """`def keras_model()` and what it needs."""
+        keras = KERAS[self.case.conversion.entry]
+        body: list[str] = []
+        for i, t in enumerate(self.case.model.inputs):
+            shape, dtype = repr(t.shape), layout.string(t.dtype)
+            body += layout.assign(f"x{i}", f'{keras}.Input(batch_shape={shape}, dtype={dtype}, name="x{i}")', 4)
+        wrapped = False
+        for typed in self.case.model.typed:
+            if typed.node.spec.keras is not None and layer_fits(typed):
+                body += _layer(typed, keras)
+            else:
+                wrapped = True
+                body += self._op_layer(typed)
+        inputs = ", ".join(f"x{i}" for i in range(len(self.case.model.inputs)))
+        body.append(f"    return {keras}.Model([{inputs}], [{', '.join(self.case.model.outputs)}])")
+        helpers = ["", *_OP_LAYER.replace("@keras@", keras).rstrip().splitlines()] if wrapped else []
+        return [*helpers, *self._helpers(), "", "", "def keras_model():", *body]
+
+    def _op_layer(self, typed: TypedNode) -> list[str]:
+        letters = list("abcdefgh"[: len(typed.node.operands)])
+        bound = self._bound(typed, letters)
+        types = dict(zip(bound, typed.operands, strict=False))
+        value: ast.expr | None = None
+        try:
+            made = source.inline(typed.node.spec.build, bound, typed.name, types)
+            if len(made) == 1 and isinstance(made[0], ast.Assign):
+                value = made[0].value
+        except NotInlineError:
+            pass  # the op's function is called instead
+        value = value or self._called(typed, bound)
+        function = ast.Lambda(ast.arguments([], [ast.arg(x) for x in letters], None, [], [], None, []), value)
+        layer = _call("Op", [function])
+        return layout.statement(source.assignment(typed.name, ast.Call(layer, _operands(typed), [])), 4)
+
+
+def _layer(typed: TypedNode, keras: str) -> list[str]:
+    """A node as its Keras layer, weights set."""
+    spec = typed.node.spec
+    assert spec.keras is not None
+    given = {k: literal(v) for k, v in typed.node.attrs.items()}
+    bound = {"keras": layout.expression(keras), **source.bind(spec.keras, [], given)}
+    made = source.inline(spec.keras, bound, typed.name, {})
+    assert isinstance(made[0], ast.Assign)
+    present = {slot.name for slot in typed.slots}
+    weights = [f"{typed.name}_{w}" for w in spec.keras_weights if w in present]
+    if not weights:
+        made[0].value = ast.Call(made[0].value, _operands(typed), [])
+        return layout.statement(made[0], 4)
+    layer = f"{typed.name}_layer"
+    called = ast.Call(name(layer), _operands(typed), [])
+    return [
+        *layout.statement(source.assignment(layer, made[0].value), 4),
+        *layout.statement(source.assignment(typed.name, called), 4),
+        f"    {layer}.set_weights([{', '.join(weights)}])",
+    ]
+
+
+def _operands(typed: TypedNode) -> list[ast.expr]:
+    """The argument of a layer: a value, or a list of several."""
+    names: list[ast.expr] = [name(o) for o in typed.node.operands]
+    return names if len(names) == 1 else [ast.List(names, ast.Load())]
+
+
+def _call(function: str, arguments: Sequence[ast.expr]) -> ast.Call:
+    return ast.Call(layout.expression(function), list(arguments), [])
+
+
+def _def(head: str) -> list[str]:
+    """A `def` line, broken where it is too long."""
+    if len(head) <= layout.WIDTH:
+        return [head]
+    start, rest = head.split("(", 1)
+    arguments = layout.fill(rest.removesuffix("):").split(", "), 4)
+    return [f"{start}(", *arguments, "):"]
+
+
+def weight_names(case: Case) -> list[str]:
+    """The variables that hold the weights, in the campaign's order."""
+    return [f"{typed.name}_{slot.name}" for typed in case.model.typed for slot in typed.slots]
+
+
+# --- conversion -------------------------------------------------------------------------------------------
+
+
+def convert(case: Case, truth: bool, guard: Sequence[str] = (), build_only: bool = False) -> list[str]:
+    """`def convert()`. `guard` lines go right before the conversion; `build_only` stops before it."""
+    entry = case.conversion.entry
+    options = [] if build_only else _options(case)
+    end = ["return converter" if build_only else "return converter.convert()"]
+    ending = [*options, *guard, *end]
+    if entry == "keras":
+        body = ["converter = tf.lite.TFLiteConverter.from_keras_model(keras_model())", *ending]
+    elif entry == "concrete_function":
+        made = "tf.lite.TFLiteConverter.from_concrete_functions([function])"
+        body = [*_traced(case, truth), *layout.assign("converter", made), *ending]
+    else:
+        module = "module" if entry == "legacy_keras" else "tf.Module()"
+        body = [
+            *_traced(case, truth),
+            "with tempfile.TemporaryDirectory() as folder:",
+            f"    tf.saved_model.save({module}, folder, signatures=function)",
+            "    converter = tf.lite.TFLiteConverter.from_saved_model(folder)",
+            *(f"    {line}" for line in ending),
+        ]
+    what = "The converter for the model." if build_only else "The model as a TFLite flatbuffer."
+    return ["", "", "def convert():", f'    """{what}"""', *(f"    {line}" for line in body)]
+
+
+def _traced(case: Case, truth: bool) -> list[str]:
+    """The concrete function that is converted."""
+    inputs = [f"x{i}" for i in range(len(case.model.inputs))]
+    lines: list[str] = []
+    if case.conversion.entry == "legacy_keras":
+        lines = ["network = keras_model()", "module = tf.Module()", "module.variables_of_model = network.variables"]
+        given = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
+        function = f"lambda {', '.join(inputs)}: network({given})"
+    elif truth and (weights := weight_names(case)):
+        function = f"lambda {', '.join(inputs)}: model({', '.join([*weights, *inputs])})"
+    else:
+        function = "model"
+    specs = ", ".join(
+        f'tf.TensorSpec({t.shape!r}, tf.{t.dtype}, name="x{i}")' for i, t in enumerate(case.model.inputs)
+    )
+    return [
+        *lines,
+        *layout.assign("specs", f"[{specs}]"),
+        *layout.assign("function", f"tf.function({function}, input_signature=specs, autograph=False)"),
+        "function = function.get_concrete_function()",
+    ]
+
+
+def _options(case: Case) -> list[str]:
+    """The converter's switches, those at their default left out."""
+    conversion = case.conversion
+    lines = []
+    if conversion.optimizations == "default":
+        lines.append("converter.optimizations = [tf.lite.Optimize.DEFAULT]")
+    if conversion.scheme == "float16":
+        lines.append("converter.target_spec.supported_types = [tf.float16]")
+    if conversion.integer:
+        lines.append(f"converter.representative_dataset = lambda: {_calibration(case)}")
+    chosen = {
+        "int8": ["TFLITE_BUILTINS"] if conversion.fallback else ["TFLITE_BUILTINS_INT8"],
+        "int16x8": [
+            "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
+            *(["TFLITE_BUILTINS"] if conversion.fallback else []),
+        ],
+    }.get(conversion.scheme, ["TFLITE_BUILTINS"])
+    if conversion.op_set == "select_tf":
+        chosen.append("SELECT_TF_OPS")
+    if chosen != ["TFLITE_BUILTINS"]:
+        ops = ", ".join(f"tf.lite.OpsSet.{op}" for op in chosen)
+        lines += layout.assign("converter.target_spec.supported_ops", f"[{ops}]")
+    if conversion.integer and conversion.io != "float32":
+        lines.append(f"converter.inference_input_type = tf.{conversion.io}")
+        lines.append(f"converter.inference_output_type = tf.{conversion.io}")
+    if not conversion.per_channel:
+        lines.append("converter._experimental_disable_per_channel = True")
+    if conversion.unfold_batch_matmul:
+        lines.append("converter.unfold_batchmatmul = True")
+    return lines
+
+
+def _calibration(case: Case) -> str:
+    """The judged samples, repeated as often as the campaign does."""
+    have = len(case.inference.inputs)
+    asked = max(case.conversion.calibration, have)
+    if asked % have == 0:
+        return "samples" if asked == have else f"samples * {asked // have}"
+    return f"(samples * {-(-asked // have)})[:{asked}]"

@@ -1,0 +1,353 @@
+"""The source of an op becomes a few lines of a reproducer.
+
+An op's `build` is an ordinary function. Its parameters are replaced by what they are in one case (names of values and
+weights, literals, None), what is then constant is computed, branches not taken disappear, and a line or two of plain
+TensorFlow are left. Literals are AST nodes throughout: no text of a case is ever pasted.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+from fuzzer.ops import TensorType
+
+Bindings = Mapping[str, ast.expr]
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Mod: lambda a, b: a % b,
+    ast.FloorDiv: lambda a, b: a // b,
+}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Is: lambda a, b: a is b,
+    ast.IsNot: lambda a, b: a is not b,
+    ast.Eq: lambda a, b: bool(a == b),
+    ast.NotEq: lambda a, b: bool(a != b),
+    ast.Lt: lambda a, b: bool(a < b),
+    ast.LtE: lambda a, b: bool(a <= b),
+    ast.Gt: lambda a, b: bool(a > b),
+    ast.GtE: lambda a, b: bool(a >= b),
+}
+
+
+class NotInlineError(Exception):
+    """The body is more than assignments and one result: it has to stay a function."""
+
+
+def literal(value: object) -> ast.expr:
+    """The AST of a plain value: numbers, strings, None, and tuples and lists of them."""
+    if isinstance(value, tuple):
+        return ast.Tuple([literal(v) for v in value], ast.Load())
+    if isinstance(value, list):
+        return ast.List([literal(v) for v in value], ast.Load())
+    if value is None or isinstance(value, bool | int | float | str):
+        return ast.Constant(value)
+    raise TypeError(f"no literal for a {type(value).__name__}")
+
+
+def name(identifier: str) -> ast.Name:
+    """The AST of a variable that is read."""
+    return ast.Name(identifier, ast.Load())
+
+
+@cache
+def _parsed(function: Callable[..., Any]) -> ast.FunctionDef:
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    return node
+
+
+def definition(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The function's own AST, without its docstring; free to be changed."""
+    node = deepcopy(_parsed(function))
+    if ast.get_docstring(node) is not None:
+        node.body = node.body[1:]
+    return node
+
+
+def bind(function: Callable[..., Any], operands: Sequence[str], given: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+    """What each parameter but the first (the module) stands for. A missing operand or weight is None."""
+    arguments = definition(function).args
+    bound: dict[str, ast.expr] = {}
+    positional = [a.arg for a in arguments.args[1:]]
+    for i, parameter in enumerate(positional):
+        bound[parameter] = name(operands[i]) if i < len(operands) else literal(None)
+    if arguments.vararg is not None:
+        bound[arguments.vararg.arg] = ast.List([name(o) for o in operands[len(positional) :]], ast.Load())
+    for keyword in arguments.kwonlyargs:
+        bound[keyword.arg] = given.get(keyword.arg, literal(None))
+    return bound
+
+
+def inline(
+    function: Callable[..., Any],
+    bound: Bindings,
+    target: str,
+    types: Mapping[str, TensorType],
+    any_dtype: bool = False,
+) -> list[ast.stmt]:
+    """The body as statements that leave the result in the variable `target`.
+
+    `types` are those of the parameters that are values; their ranks and shapes are known. With `any_dtype` the
+    lines are to run in other dtypes too, so tests of a dtype stay. Raises `NotInlineError`.
+    """
+    fold = Folder(bound, types, any_dtype)
+    work = list(definition(function).body)
+    done: list[ast.stmt] = []
+    while work:
+        statement = work.pop(0)
+        if isinstance(statement, ast.Return):
+            result = fold.expression(statement.value)
+            if not (isinstance(result, ast.Name) and result.id == target):
+                done.append(assignment(target, result))
+            return done
+        if isinstance(statement, ast.If):
+            work[:0] = _branch(fold, statement, work)
+        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            value = fold.expression(statement.value)
+            local = statement.targets[0].id
+            if is_literal(value):
+                fold.bound[local] = value
+            else:
+                fold.bound[local] = name(target)
+                if done and _reads(work, [k for k, v in fold.bound.items() if _is(v, target) and k != local]):
+                    raise NotInlineError(local)
+                done.append(assignment(target, value))
+        else:
+            raise NotInlineError(ast.unparse(statement))
+    raise NotInlineError("no result")
+
+
+def _branch(fold: Folder, statement: ast.If, rest: list[ast.stmt]) -> list[ast.stmt]:
+    """The branch that is taken; where that is not known, two results become one conditional result."""
+    test = fold.expression(statement.test)
+    if isinstance(test, ast.Constant):
+        return statement.body if test.value else statement.orelse
+    other = statement.orelse or rest
+    if len(statement.body) == 1 == len(other):
+        left, right = statement.body[0], other[0]
+        if isinstance(left, ast.Return) and isinstance(right, ast.Return) and left.value and right.value:
+            return [ast.Return(ast.IfExp(statement.test, left.value, right.value))]
+    raise NotInlineError(ast.unparse(statement.test))
+
+
+def _is(value: ast.expr, identifier: str) -> bool:
+    return isinstance(value, ast.Name) and value.id == identifier
+
+
+def _reads(statements: Sequence[ast.stmt], names: Sequence[str]) -> bool:
+    return any(isinstance(n, ast.Name) and n.id in names for s in statements for n in ast.walk(s))
+
+
+def assignment(target: str, value: ast.expr) -> ast.Assign:
+    """The AST of `target = value`."""
+    return ast.Assign([ast.Name(target, ast.Store())], value, lineno=0)
+
+
+def local_function(function: Callable[..., Any], bound: Bindings, identifier: str) -> ast.FunctionDef:
+    """The function itself, its constant parameters filled in and what can't be reached removed.
+
+    Parameters bound to variables stay parameters, under their own names.
+    """
+    made = definition(function)
+    kept = [k for k, v in bound.items() if not is_literal(v)]
+    constants = {k: v for k, v in bound.items() if is_literal(v)}
+    vararg = made.args.vararg if made.args.vararg is not None and made.args.vararg.arg in kept else None
+    plain = [ast.arg(k) for k in kept if vararg is None or k != vararg.arg]
+    if vararg is not None:
+        plain.append(ast.arg(vararg.arg))  # the list itself is handed over
+    made.args = ast.arguments([], plain, None, [], [], None, [])
+    made.name, made.returns, made.decorator_list = identifier, None, []
+    folded = Folder(constants, {}, True).visit(made)
+    assert isinstance(folded, ast.FunctionDef)
+    return folded
+
+
+def is_literal(value: ast.expr) -> bool:
+    """Whether an expression is a literal through and through."""
+    if isinstance(value, ast.Tuple | ast.List):
+        return all(is_literal(v) for v in value.elts)
+    return isinstance(value, ast.Constant)
+
+
+def _plain(value: ast.expr) -> Any:
+    """The value of a literal."""
+    if isinstance(value, ast.Tuple):
+        return tuple(_plain(v) for v in value.elts)
+    if isinstance(value, ast.List):
+        return [_plain(v) for v in value.elts]
+    assert isinstance(value, ast.Constant)
+    return value.value
+
+
+class Folder(ast.NodeTransformer):
+    """Replaces bound names and computes what is constant."""
+
+    def __init__(self, bound: Bindings, types: Mapping[str, TensorType], any_dtype: bool) -> None:
+        self.bound = dict(bound)
+        self._types = types
+        self._any_dtype = any_dtype
+
+    def expression(self, node: ast.expr | None) -> ast.expr:
+        """The folded copy of an expression."""
+        assert node is not None
+        folded = self.visit(deepcopy(node))
+        assert isinstance(folded, ast.expr)
+        return folded
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        """A bound name becomes what it stands for."""
+        return deepcopy(self.bound.get(node.id, node)) if isinstance(node.ctx, ast.Load) else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+        """`x.shape.rank` of a typed value is known."""
+        of = node.value
+        if node.attr == "rank" and isinstance(of, ast.Attribute) and (known := self._shape(of)) is not None:
+            return literal(len(known))
+        return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+        """Elements of literals, and sizes of typed values, are known."""
+        index = self.expression(node.slice)
+        if isinstance(index, ast.Constant) and isinstance(index.value, int):
+            if isinstance(node.value, ast.Attribute) and (known := self._shape(node.value)) is not None:
+                return literal(known[index.value])
+            of = self.expression(node.value)
+            if isinstance(of, ast.Tuple | ast.List) and is_literal(of):
+                return of.elts[index.value]
+        return self.generic_visit(node)
+
+    def _shape(self, node: ast.Attribute) -> tuple[int, ...] | None:
+        if node.attr == "shape" and isinstance(node.value, ast.Name) and node.value.id in self._types:
+            return self._types[node.value.id].shape
+        return None
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802
+        """Arithmetic on numbers."""
+        self.generic_visit(node)
+        left, right, compute = node.left, node.right, _ARITHMETIC.get(type(node.op))
+        if compute and isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+            return literal(compute(left.value, right.value))
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:  # noqa: N802
+        """Minus and not."""
+        self.generic_visit(node)
+        if isinstance(node.operand, ast.Constant):
+            if isinstance(node.op, ast.USub):
+                return literal(-node.operand.value)  # type: ignore[operator]
+            if isinstance(node.op, ast.Not):
+                return literal(not node.operand.value)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802
+        """Comparisons of literals, of anything with None, and of a typed value's dtype."""
+        known = self._dtype_test(node)
+        if known is not None:
+            return literal(known)
+        self.generic_visit(node)
+        compare = _COMPARISONS.get(type(node.ops[0]))
+        if compare is None or len(node.ops) != 1:
+            return node
+        left, right = node.left, node.comparators[0]
+        if is_literal(left) and is_literal(right):
+            return literal(compare(_plain(left), _plain(right)))
+        identity = isinstance(node.ops[0], ast.Is | ast.IsNot)
+        if identity and isinstance(right, ast.Constant) and right.value is None and isinstance(left, ast.Name):
+            return literal(isinstance(node.ops[0], ast.IsNot))
+        return node
+
+    def _dtype_test(self, node: ast.Compare) -> bool | None:
+        """The outcome of `x.dtype == tf.float32` where it is known."""
+        left, right = node.left, node.comparators[0]
+        if self._any_dtype or not (isinstance(left, ast.Attribute) and left.attr == "dtype"):
+            return None
+        if not (isinstance(left.value, ast.Name) and left.value.id in self._types and isinstance(right, ast.Attribute)):
+            return None
+        same = self._types[left.value.id].dtype == right.attr
+        return same if isinstance(node.ops[0], ast.Eq) else not same
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:  # noqa: N802
+        """`and` and `or` with constants on the left."""
+        self.generic_visit(node)
+        decided_by = isinstance(node.op, ast.Or)
+        values = list(node.values)
+        while len(values) > 1 and isinstance(values[0], ast.Constant):
+            if bool(values[0].value) == decided_by:
+                return values[0]
+            values.pop(0)
+        if len(values) == 1:
+            return values[0]
+        node.values = values
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:  # noqa: N802
+        """The branch that is taken, where that is known."""
+        test = self.expression(node.test)
+        if isinstance(test, ast.Constant):
+            return self.expression(node.body if test.value else node.orelse)
+        return self.generic_visit(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:  # noqa: N802
+        """`(1, *strides, 1)` with known strides."""
+        self.generic_visit(node)
+        flat: list[ast.expr] = []
+        for element in node.elts:
+            starred = element.value if isinstance(element, ast.Starred) else None
+            flat.extend(starred.elts if isinstance(starred, ast.Tuple | ast.List) else [element])
+        node.elts = flat
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+        """`"SAME".lower()`, `range(4)` and `len((1, 2))`."""
+        self.generic_visit(node)
+        of = node.func
+        if isinstance(of, ast.Attribute) and of.attr in ("lower", "upper") and isinstance(of.value, ast.Constant):
+            return literal(getattr(of.value.value, of.attr)())
+        if isinstance(of, ast.Name) and of.id in ("range", "len") and all(is_literal(a) for a in node.args):
+            arguments = [_plain(a) for a in node.args]
+            return literal(list(range(*arguments)) if of.id == "range" else len(arguments[0]))
+        return node
+
+    def visit_ListComp(self, node: ast.ListComp) -> ast.AST:  # noqa: N802
+        """A comprehension over literals is written out."""
+        generator = node.generators[0]
+        target = generator.target
+        values = self.expression(generator.iter)
+        if len(node.generators) != 1 or generator.ifs or not isinstance(target, ast.Name):
+            return self.generic_visit(node)
+        if not isinstance(values, ast.Tuple | ast.List) or not is_literal(values):
+            return self.generic_visit(node)
+        inner = [Folder({**self.bound, target.id: v}, self._types, self._any_dtype) for v in values.elts]
+        return ast.List([f.expression(node.elt) for f in inner], ast.Load())
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802
+        """The branch that is taken, where that is known."""
+        test = self.expression(node.test)
+        if not isinstance(test, ast.Constant):
+            return self.generic_visit(node)
+        return self._body(node.body if test.value else node.orelse)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+        """Without annotations, and without what follows a `return`."""
+        for argument in (*node.args.args, *node.args.kwonlyargs):
+            argument.annotation = None
+        node.returns = None
+        node.body = self._body(node.body)
+        return node
+
+    def _body(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+        done: list[ast.stmt] = []
+        for statement in statements:
+            made = self.visit(statement)
+            done.extend(made if isinstance(made, list) else [made])
+            if done and isinstance(done[-1], ast.Return):
+                break
+        return done

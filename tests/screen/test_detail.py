@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from fuzzer.screen.demo_data import HOSTILE, NOW, demo_findings, write_files
+from fuzzer.screen.detail import MAX_READ_BYTES, PAGES, page, stamp
+
+FINDING = demo_findings()[1]
+FILES = ("verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt")
+DEEP = "[" * 900 + "]" * 900
+
+
+def draw(shown: RenderableType, width: int = 78) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(shown)
+    return console.export_text()
+
+
+def text(name: str, folder: Path) -> str:
+    return draw(page(name, FINDING, folder, NOW))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_files(tmp_path / "f", FINDING)
+    return tmp_path / "f"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (
+            "difference",
+            ["segfault in", "first diverging tensor", "[0, 3, 5, 1]", "tf-xnnpack", "5 of 5 fresh runs"],
+        ),
+        ("report", ["# invoke crash", "## To reproduce"]),
+        (
+            "graph",
+            ["x0 = input  float32[1,8,8,3]", "n1 = add(n0, x0)", "const_rank=1", "scheme=int8", "return n1"],
+        ),
+        ("repro.py", ["@tf.function", "return tf.add(n0, x0)"]),
+        ("log", ["F0000 check failed", "SIGABRT"]),
+    ],
+)
+def test_every_page(folder: Path, name: str, wanted: list[str]) -> None:
+    shown = text(name, folder)
+    assert "\x1b" not in shown
+    for piece in wanted:
+        assert piece in shown
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
+    assert "is missing" in text(name, tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"\xff\xfe\x00", b"{", b"[]", b"null", b"3", b'{"model": 3}',
+     b'{"model": {"nodes": [3, {"op": []}]}}',
+     b'{"evidence": [1]}', b'{"evidence": {"a": [{}, 3], "b": [{"x": 1}, {"y": NaN}]}}', DEEP.encode(),
+     b'{"model": {"nodes": [{"op": "add", "operands": 3, "attrs": {"a": ' + DEEP.encode() + b"}}]}}",
+     b'{"evidence": {"a": ' + DEEP.encode() + b"}}", HOSTILE.encode()],
+)  # fmt: skip
+@pytest.mark.parametrize("name", PAGES)
+def test_damaged_files_never_raise(folder: Path, name: str, damage: bytes) -> None:
+    for file in FILES:
+        (folder / file).write_bytes(damage)
+    assert text(name, folder).strip()
+
+
+def test_folders_in_place_of_files(tmp_path: Path) -> None:
+    for file in FILES:
+        (tmp_path / file).mkdir()
+    for name in PAGES:
+        assert "can't be read" in text(name, tmp_path)
+
+
+def test_the_case_as_found_stands_in_for_a_missing_minimal_one(folder: Path) -> None:
+    (folder / "minimal.json").unlink()
+    shown = text("graph", folder)
+    assert "case as it was found: 2 nodes" in shown
+    assert "minimal.json is missing" in shown
+
+
+def test_a_case_this_version_refuses_is_still_drawn(folder: Path) -> None:
+    tree: dict[str, Any] = json.loads((folder / "minimal.json").read_text())
+    tree["model"]["nodes"][0]["op"] = "op_of_the_future"
+    (folder / "minimal.json").write_text(json.dumps(tree))
+    shown = text("graph", folder)
+    assert "n0 = op_of_the_future(x0)" in shown
+    assert "This version can't run it: model.nodes[0].op" in shown
+
+
+def test_a_huge_log_shows_its_end(folder: Path) -> None:
+    (folder / "log.txt").write_bytes(b"x" * 80 + b"\n" * (MAX_READ_BYTES * 4) + b"the end\n")
+    shown = text("log", folder)
+    assert "the end" in shown
+    assert "xxxx" not in shown
+
+
+def test_stamp_changes_with_the_files(folder: Path) -> None:
+    before = stamp(folder)
+    (folder / "report.md").write_text("longer than before" * 100)
+    assert stamp(folder) != before
+    assert stamp(folder / "gone") == ()

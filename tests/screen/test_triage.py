@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from fuzzer.findings.finding import Finding, State
+from fuzzer.screen.demo_data import HOSTILE, NOW, DemoSource
+from fuzzer.screen.triage import TriageApp
+from fuzzer.screen.triage_keys import SECTIONS, footer
+from fuzzer.screen.triage_widgets import Ask, AskOriginal, FindingList, Help
+
+Steps = Callable[[Pilot[None], DemoSource], Awaitable[None]]
+
+
+def drive(source: DemoSource, steps: Steps, size: tuple[int, int] = (80, 24)) -> None:
+    async def run() -> None:
+        app = TriageApp(source, now=lambda: NOW)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await steps(pilot, source)
+
+    asyncio.run(run())
+
+
+def listed(pilot: Pilot[None]) -> FindingList:
+    return pilot.app.screen_stack[0].query_one(FindingList)
+
+
+def selected(pilot: Pilot[None]) -> Finding:
+    finding = listed(pilot).selected
+    assert finding is not None
+    return finding
+
+
+def screen(pilot: Pilot[None]) -> str:
+    """What a person sees, as text."""
+    rows = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in row) for row in rows)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def type_text(pilot: Pilot[None], text: str) -> None:
+    for character in text:
+        await pilot.press(
+            {" ": "space", "/": "slash", ":": "colon", ".": "full_stop"}.get(character, character)
+        )
+    await pilot.pause()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> DemoSource:
+    return DemoSource(tmp_path)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48), (40, 12), (20, 6), (250, 80)])
+@pytest.mark.parametrize("count", [0, 1, 12])
+def test_every_size_draws(tmp_path: Path, size: tuple[int, int], count: int) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        for keys in (["j", "1"], ["2"], ["3"], ["4"], ["5"], ["enter", "j", "escape"], ["g", "s", "f", "t"]):
+            await press(pilot, *keys)
+            assert len(screen(pilot).splitlines()) == size[1]
+
+    drive(DemoSource(tmp_path, count), steps, size)
+
+
+def test_80x24_shows_statistics_list_detail_and_keys(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        shown = screen(pilot)
+        for wanted in (
+            "campaign running",
+            "suspicious share",
+            "relu_max_pool",
+            "16.7%",
+            "tf-xnnpack",
+            "crash 24",
+            "12 findings",
+            "▸",
+            "SIGSEGV",
+            "1 difference",
+            "first diverging tensor",
+            "? help",
+            "q quit",
+        ):
+            assert wanted in shown, wanted
+        await press(pilot, "g")
+        assert "suspicious share" not in screen(pilot)
+        await press(pilot, "g")
+        assert "suspicious share" in screen(pilot)
+
+    drive(source, steps)  # fmt: skip
+
+
+def test_moving_changes_the_detail(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        first = selected(pilot)
+        await press(pilot, "j", "down")
+        assert selected(pilot).id != first.id
+        assert selected(pilot).message in screen(pilot).split("1 difference")[1]
+        await press(pilot, "k", "up", "k")
+        assert selected(pilot) == first
+        await press(pilot, "end")
+        assert listed(pilot).place == 11
+        await press(pilot, "home")
+        assert listed(pilot).place == 0
+
+    drive(source, steps)
+
+
+def test_pages(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "enter")
+        wanted = (
+            "first diverging tensor",
+            "## To reproduce",
+            "n0 = relu(x0)",
+            "@tf.function",
+            "F0000 check failed",
+        )
+        for number, piece in enumerate(wanted, 1):
+            await press(pilot, str(number))
+            assert piece in screen(pilot)
+        assert "12 findings" not in screen(pilot)
+        await press(pilot, "escape")
+        assert "12 findings" in screen(pilot)
+
+    drive(source, steps)
+
+
+def test_sort_and_filters(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        first = selected(pilot).id
+        await press(pilot, "s")
+        assert [f.count for f in listed(pilot).rows] == sorted((f.count for f in source.list), reverse=True)
+        assert selected(pilot).id == first  # the selection stays on its finding, wherever that is now
+        await press(pilot, "f")
+        assert {f.state for f in listed(pilot).rows} == {"new"}
+        await press(pilot, "t")
+        assert {f.kind for f in listed(pilot).rows} == {"crash"}
+        assert "state new" in screen(pilot)
+        await press(pilot, "escape")
+        assert len(listed(pilot).rows) == 12
+
+    drive(source, steps)
+
+
+def test_search(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "slash")
+        await type_text(pilot, "dfxq")  # letters that are keys elsewhere
+        assert pilot.app.query_one("#search", Input).value == "dfxq"
+        assert "No finding matches" in screen(pilot)
+        await press(pilot, "escape", "slash")
+        await type_text(pilot, "endless loop")
+        await press(pilot, "enter")
+        assert [f.kind for f in listed(pilot).rows] == ["hang", "hang"][: len(listed(pilot).rows)]
+        assert "search endless loop" in screen(pilot)
+        await press(pilot, "j", "escape")
+        assert len(listed(pilot).rows) == 12
+        assert source.marks == []
+
+    drive(source, steps)
+
+
+@pytest.mark.parametrize(("key", "state"), [("x", State.FIXED), ("n", State.NEW)])
+def test_marks_without_a_question_keep_the_note(source: DemoSource, key: str, state: State) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "slash")
+        await type_text(pilot, "issues")
+        await press(pilot, "enter")
+        finding = selected(pilot)
+        await press(pilot, key)
+        assert source.marks == [(finding.id, state, finding.note, "")]
+        assert finding.note
+        assert selected(pilot).state == state
+
+    drive(source, steps)
+
+
+@pytest.mark.parametrize(("key", "state"), [("K", State.KNOWN), ("R", State.REPORTED), ("e", State.NEW)])
+def test_marks_with_a_note(source: DemoSource, key: str, state: State) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        finding = selected(pilot)
+        await press(pilot, key)
+        assert isinstance(pilot.app.screen, Ask)
+        assert finding.title in screen(pilot)
+        await type_text(pilot, "see tf/1234")
+        await press(pilot, "enter")
+        assert source.marks == [(finding.id, state, "see tf/1234", "")]
+        assert "see tf/1234" in screen(pilot)
+        await press(pilot, key, "escape")
+        assert len(source.marks) == 1
+
+    drive(source, steps)
+
+
+def test_duplicate_from_the_list_and_by_id(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        finding = selected(pilot)
+        original = source.list[4]
+        await press(pilot, "d")
+        assert isinstance(pilot.app.screen, AskOriginal)
+        await type_text(pilot, original.id[:8])
+        await press(pilot, "enter")
+        assert source.marks[-1] == (finding.id, State.DUPLICATE, "", original.id)
+        await press(pilot, "e", "h", "i", "enter")
+        assert source.marks[-1] == (finding.id, State.DUPLICATE, "hi", original.id)
+        await press(pilot, "j", "d", "down", "down", "up", "enter")
+        assert source.marks[-1][1] == State.DUPLICATE
+        assert source.marks[-1][3] not in ("", source.marks[-1][0], finding.id)
+        await press(pilot, "d", "z", "z", "z", "enter")
+        assert isinstance(pilot.app.screen, AskOriginal)  # nothing fits: still asking
+        await press(pilot, "escape")
+        assert len(source.marks) == 3
+
+    drive(source, steps)
+
+
+def test_a_mark_that_can_not_be_saved_says_so(source: DemoSource) -> None:
+    def full(id: str, state: State, note: str, duplicate_of: str = "") -> None:
+        raise OSError(28, "No space left on device")
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "x")
+        assert "not saved: [Errno 28] No space left on device" in screen(pilot)
+
+    source.mark = full  # type: ignore[method-assign]
+    drive(source, steps)
+
+
+async def until(pilot: Pilot[None], text: str) -> None:
+    for _ in range(200):
+        await pilot.pause(0.05)
+        if text in screen(pilot):
+            return
+    raise AssertionError(f"{text!r} never came:\n{screen(pilot)}")
+
+
+def test_jobs_run_beside_the_screen_one_after_the_other(source: DemoSource) -> None:
+    gate = threading.Event()
+
+    def wait(id: str) -> str:
+        gate.wait(20)
+        return "reproduced, 5 of 5 fresh runs"
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        finding = selected(pilot)
+        await press(pilot, "r", "r", "m", "j")
+        await until(pilot, "1 more waiting")
+        assert selected(pilot).id != finding.id  # the screen goes on meanwhile
+        assert source.jobs == []
+        gate.set()
+        await until(pilot, "replay done: reproduced, 5 of 5")
+        await until(pilot, "minimise done: smaller")
+        assert source.jobs == [("minimize", finding.id)]
+
+    source.replay = wait  # type: ignore[method-assign]
+    drive(source, steps)
+
+
+def test_a_job_that_fails_says_so_and_quitting_asks_once(source: DemoSource) -> None:
+    def broken(id: str) -> str:
+        raise RuntimeError("[bold]no executor[/]")
+
+    def slow(id: str) -> str:
+        threading.Event().wait(30)
+        return ""
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "r")
+        await until(pilot, "replay failed: RuntimeError: [bold]no executor[/]")
+        source.minimize = slow  # type: ignore[method-assign]
+        await press(pilot, "m", "q")
+        assert "press q again" in screen(pilot)
+        assert pilot.app.is_running
+        await press(pilot, "q")
+
+    source.replay = broken  # type: ignore[method-assign]
+    began = time.monotonic()
+    drive(source, steps)
+    assert time.monotonic() - began < 20  # quitting does not wait for the job
+
+
+def test_no_findings_says_what_to_do(tmp_path: Path) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        assert "No findings yet." in screen(pilot)
+        assert "python -m fuzzer --minutes 10" in screen(pilot)
+        for key in ("r", "m", "d", "K", "R", "x", "n", "e", "y"):
+            await press(pilot, key)
+            assert "there is no" in screen(pilot)
+        await press(pilot, "j", "k", "enter", "end", "s", "f", "t")
+        source.current = None
+        await pilot.app.run_action("reload")
+        assert source.marks == source.jobs == []
+
+    drive(DemoSource(tmp_path, 0), steps)
+
+
+def test_findings_come_and_go_under_the_selection(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        app = pilot.app
+        assert isinstance(app, TriageApp)
+        await press(pilot, "j", "j", "j")
+        kept, all_ = selected(pilot), source.list
+        source.list = [replace(all_[1], id=f"new{i}") for i in range(50)] + all_
+        app.reload()
+        await pilot.pause()
+        assert selected(pilot).id == kept.id
+        assert kept.message[:20] in screen(pilot)
+        source.list = [f for f in source.list if f.id != kept.id]
+        app.reload()
+        await pilot.pause()
+        assert selected(pilot).id != kept.id
+        source.list = []
+        app.reload()
+        await pilot.pause()
+        assert "No findings yet." in screen(pilot)
+        source.list = all_
+        app.reload()
+        await pilot.pause()
+        assert selected(pilot) in all_
+
+    drive(source, steps)
+
+
+def test_a_refresh_keeps_the_scroll_of_the_page(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        app = pilot.app
+        assert isinstance(app, TriageApp)
+        await press(pilot, "space")
+        before = app.query_one("#scroll").scroll_offset.y
+        assert before > 0
+        for f in list(source.list):
+            (source.files(f.id)).mkdir(exist_ok=True)
+            (source.files(f.id) / "report.md").write_text("changed meanwhile")
+        source.list = [replace(f, count=f.count + 1) for f in source.list]
+        app.reload()
+        await pilot.pause()
+        assert app.query_one("#scroll").scroll_offset.y == before
+
+    drive(source, steps)
+
+
+def test_missing_files_are_said_in_the_page(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        lost = source.list[6]
+        await press(pilot, "slash")
+        await type_text(pilot, lost.id)
+        await press(pilot, "enter", "enter")
+        for number, file in enumerate(
+            ("verdict.json", "report.md", "minimal.json", "repro.py", "log.txt"), 1
+        ):
+            await press(pilot, str(number))
+            assert f"{file} is missing" in screen(pilot)
+
+    drive(source, steps)
+
+
+def test_an_unreadable_store_keeps_what_was_read(source: DemoSource) -> None:
+    def broken() -> Sequence[Finding]:
+        raise ValueError("journal line 7 is damaged")
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        app = pilot.app
+        assert isinstance(app, TriageApp)
+        source.findings = broken  # type: ignore[method-assign]
+        app.reload()
+        await pilot.pause()
+        assert "can't read the findings: journal line 7 is damaged" in screen(pilot)
+        assert len(listed(pilot).rows) == 12
+
+    drive(source, steps)
+
+
+def test_markup_in_titles_and_notes_stays_text(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        for number in "12345":
+            await press(pilot, number)
+            assert screen(pilot).count("[bold red]x[/]") >= 2  # both rows of the list
+            assert number != "1" or "[bold red]x[/] [link=file:///etc] ]] {0}" in screen(pilot)
+        await press(pilot, "d")
+        assert "[bold red]x[/]" in screen(pilot)
+        await press(pilot, "escape", "K")
+        assert "[bold red]x[/]" in screen(pilot)
+        await press(pilot, "escape", "x")
+        assert "saved as fixed: [bold red]x[/]" in screen(pilot)
+
+    source.list = [
+        replace(f, title=HOSTILE, note=HOSTILE, kind=HOSTILE, message=HOSTILE) for f in source.list[:2]
+    ]
+    source.list[0] = replace(source.list[0], kind="crash")
+    source.list[1] = replace(source.list[1], kind="value")
+    drive(source, steps, (160, 48))
+
+
+def test_a_thousand_findings_stay_quick(tmp_path: Path) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        app = pilot.app
+        assert isinstance(app, TriageApp)
+        began = time.monotonic()
+        for _ in range(10):
+            app.reload()
+        assert (time.monotonic() - began) / 10 < 1
+        await press(pilot, "end")
+        assert listed(pilot).place == 999
+        assert "▸" in screen(pilot)
+        await press(pilot, "d")
+        await press(pilot, "escape")
+
+    drive(DemoSource(tmp_path, 1000), steps)
+
+
+def test_path_is_shown(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "y")
+        assert str(source.files(selected(pilot).id)) in screen(pilot)
+
+    drive(source, steps, (200, 30))
+
+
+def test_help_names_every_key(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "question_mark")
+        assert isinstance(pilot.app.screen, Help)
+        shown = screen(pilot)
+        for section in SECTIONS.values():
+            for key in section:
+                assert key.help[:30] in shown
+        await press(pilot, "q")
+        assert not isinstance(pilot.app.screen, Help)
+
+    drive(source, steps, (160, 60))
+
+
+def test_the_footer_fits_two_lines_of_80() -> None:
+    assert len(footer(80)) == 2
+    assert all(line.cell_len <= 81 for line in footer(80))
