@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fuzzer.build import Array
 from fuzzer.case import Case
 from fuzzer.convert.flatbuffer import Flat
+
+if TYPE_CHECKING:
+    from fuzzer.oracles.divergence import Divergence
 
 
 @dataclass
@@ -68,6 +72,13 @@ class CaseRun:
     log: str = ""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds spent inside TensorFlow and TFLite by stage."""
+
+    @cached_property
+    def divergences(self) -> dict[str, Divergence]:
+        """Every complete runtime's divergence from the base, measured once."""
+        from fuzzer.oracles.divergence import measure
+
+        return measure(self)
 
     @contextmanager
     def under_test(self, stage: str) -> Iterator[None]:

@@ -21,7 +21,12 @@ def unparse(node: ast.AST) -> str:
     tokens = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         string = token.string
-        if token.type == tokenize.STRING and string[0] == "'" and string[1] != "'" and not set(string) & {'"', "\\"}:
+        if (
+            token.type == tokenize.STRING
+            and string[0] == "'"
+            and string[1] != "'"
+            and not set(string) & {'"', "\\"}
+        ):
             string = f'"{string[1:-1]}"'
         tokens.append((token, string))
     lines = text.splitlines(keepends=True)
@@ -79,7 +84,13 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
             # `np.array([...]).reshape(...)`: the array is what is long.
             tail = unparse(node).removeprefix(unparse(node.func.value))
             return wrap(prefix, node.func.value, tail + suffix, indent)
-        parts = [("", a) for a in node.args] + [(f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords]
+        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.BinOp):
+            inner = wrap("", node.func.value, "", deeper)
+            tail = unparse(node).removeprefix(f"({unparse(node.func.value)})")
+            return [f"{pad}{prefix}(", *inner, f"{pad}){tail}{suffix}"]
+        parts = [("", a) for a in node.args] + [
+            (f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords
+        ]
         together = " " * deeper + ", ".join(p + unparse(v) for p, v in parts)
         head = f"{pad}{prefix}{unparse(node.func)}("
         if len(together) <= WIDTH:
@@ -88,7 +99,13 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
         return [head, *body, f"{pad}){suffix}"]
     if isinstance(node, ast.List | ast.Tuple) and node.elts:
         left, right = ("[", "]") if isinstance(node, ast.List) else ("(", ")")
-        return [f"{pad}{prefix}{left}", *fill([unparse(e) for e in node.elts], deeper), f"{pad}{right}{suffix}"]
+        return [
+            f"{pad}{prefix}{left}",
+            *fill([unparse(e) for e in node.elts], deeper),
+            f"{pad}{right}{suffix}",
+        ]
+    if isinstance(node, ast.Attribute):
+        return wrap(prefix, node.value, f".{node.attr}{suffix}", indent)
     if isinstance(node, ast.IfExp):
         return [
             f"{pad}{prefix}(",
@@ -131,7 +148,7 @@ def string(value: str) -> str:
 
 
 def prose(text: str, limit: int = 400) -> list[str]:
-    """Foreign text as lines that are safe inside a docstring: one paragraph, no control characters, no quotes.
+    """Foreign text as lines that are safe inside a docstring: one paragraph, no control characters.
 
     Backslashes are doubled and a quote can't end the string.
     """

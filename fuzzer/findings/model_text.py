@@ -22,7 +22,8 @@ class Op(@keras@.layers.Layer):
         self.function = function
 
     def call(self, inputs):
-        return self.function(*inputs) if isinstance(inputs, (list, tuple)) else self.function(inputs)
+        several = isinstance(inputs, (list, tuple))
+        return self.function(*inputs) if several else self.function(inputs)
 '''
 
 
@@ -47,7 +48,9 @@ class ModelText:
             body.extend(self._node(typed, list(typed.node.operands)))
         inputs = [f"x{i}" for i in range(len(self.case.model.inputs))]
         arguments = [*weight_names(self.case), *inputs] if self.truth else inputs
-        head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
+        head = (
+            f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
+        )
         lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
         return [*self._helpers(), *lines]
 
@@ -58,9 +61,8 @@ class ModelText:
         """The body with its result returned."""
         outputs = self.case.model.outputs
         last = body[-1] if body else None
-        if len(outputs) == 1 and isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name):
-            if last.targets[0].id == outputs[0]:
-                return [*body[:-1], ast.Return(last.value)]
+        if isinstance(last, ast.Assign) and [ast.unparse(t) for t in last.targets] == list(outputs):
+            return [*body[:-1], ast.Return(last.value)]
         seen: set[str] = set()
         values: list[ast.expr] = []
         for output in outputs:
@@ -114,7 +116,9 @@ class ModelText:
         body: list[str] = []
         for i, t in enumerate(self.case.model.inputs):
             shape, dtype = repr(t.shape), layout.string(t.dtype)
-            body += layout.assign(f"x{i}", f'{keras}.Input(batch_shape={shape}, dtype={dtype}, name="x{i}")', 4)
+            body += layout.assign(
+                f"x{i}", f'{keras}.Input(batch_shape={shape}, dtype={dtype}, name="x{i}")', 4
+            )
         wrapped = False
         for typed in self.case.model.typed:
             if typed.node.spec.keras is not None and layer_fits(typed):
@@ -194,7 +198,7 @@ def weight_names(case: Case) -> list[str]:
 
 
 def convert(case: Case, truth: bool, guard: Sequence[str] = (), build_only: bool = False) -> list[str]:
-    """`def convert()`. `guard` lines go right before the conversion; `build_only` stops before it."""
+    """The function `convert`. `guard` lines go right before the conversion; `build_only` stops before it."""
     entry = case.conversion.entry
     options = [] if build_only else _options(case)
     end = ["return converter" if build_only else "return converter.convert()"]
@@ -217,12 +221,26 @@ def convert(case: Case, truth: bool, guard: Sequence[str] = (), build_only: bool
     return ["", "", "def convert():", f'    """{what}"""', *(f"    {line}" for line in body)]
 
 
+_DEPTH = 8
+"""The deepest that lines of `convert` are indented."""
+_FIXED = "input_signature=specs, autograph=False"
+
+
+def _inside(lines: Sequence[str]) -> list[str]:
+    """Lines that were laid out at that depth, without their indentation."""
+    return [line[_DEPTH:] for line in lines]
+
+
 def _traced(case: Case, truth: bool) -> list[str]:
     """The concrete function that is converted."""
     inputs = [f"x{i}" for i in range(len(case.model.inputs))]
     lines: list[str] = []
     if case.conversion.entry == "legacy_keras":
-        lines = ["network = keras_model()", "module = tf.Module()", "module.variables_of_model = network.variables"]
+        lines = [
+            "network = keras_model()",
+            "module = tf.Module()",
+            "module.variables_of_model = network.variables",
+        ]
         given = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
         function = f"lambda {', '.join(inputs)}: network({given})"
     elif truth and (weights := weight_names(case)):
@@ -234,8 +252,8 @@ def _traced(case: Case, truth: bool) -> list[str]:
     )
     return [
         *lines,
-        *layout.assign("specs", f"[{specs}]"),
-        *layout.assign("function", f"tf.function({function}, input_signature=specs, autograph=False)"),
+        *_inside(layout.assign("specs", f"[{specs}]", _DEPTH)),
+        *_inside(layout.assign("function", f"tf.function({function}, {_FIXED})", _DEPTH)),
         "function = function.get_concrete_function()",
     ]
 
@@ -261,7 +279,7 @@ def _options(case: Case) -> list[str]:
         chosen.append("SELECT_TF_OPS")
     if chosen != ["TFLITE_BUILTINS"]:
         ops = ", ".join(f"tf.lite.OpsSet.{op}" for op in chosen)
-        lines += layout.assign("converter.target_spec.supported_ops", f"[{ops}]")
+        lines += _inside(layout.assign("converter.target_spec.supported_ops", f"[{ops}]", _DEPTH))
     if conversion.integer and conversion.io != "float32":
         lines.append(f"converter.inference_input_type = tf.{conversion.io}")
         lines.append(f"converter.inference_output_type = tf.{conversion.io}")

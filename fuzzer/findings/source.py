@@ -1,8 +1,8 @@
 """The source of an op becomes a few lines of a reproducer.
 
-An op's `build` is an ordinary function. Its parameters are replaced by what they are in one case (names of values and
-weights, literals, None), what is then constant is computed, branches not taken disappear, and a line or two of plain
-TensorFlow are left. Literals are AST nodes throughout: no text of a case is ever pasted.
+An op's `build` is an ordinary function. Its parameters are replaced by what they are in one case (names of
+values and weights, literals, None), what is then constant is computed, branches not taken disappear, and a line
+or two of plain TensorFlow are left. Literals are AST nodes throughout: no text of a case is ever pasted.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
     return node
 
 
-def bind(function: Callable[..., Any], operands: Sequence[str], given: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+def bind(
+    function: Callable[..., Any], operands: Sequence[str], given: Mapping[str, ast.expr]
+) -> dict[str, ast.expr]:
     """What each parameter but the first (the module) stands for. A missing operand or weight is None."""
     arguments = definition(function).args
     bound: dict[str, ast.expr] = {}
@@ -95,8 +97,8 @@ def inline(
 ) -> list[ast.stmt]:
     """The body as statements that leave the result in the variable `target`.
 
-    `types` are those of the parameters that are values; their ranks and shapes are known. With `any_dtype` the
-    lines are to run in other dtypes too, so tests of a dtype stay. Raises `NotInlineError`.
+    `types` are those of the parameters that are values; their ranks and shapes are known. With `any_dtype`
+    the lines are to run in other dtypes too, so tests of a dtype stay. Raises `NotInlineError`.
     """
     fold = Folder(bound, types, any_dtype)
     work = list(definition(function).body)
@@ -202,18 +204,18 @@ class Folder(ast.NodeTransformer):
         assert isinstance(folded, ast.expr)
         return folded
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         """A bound name becomes what it stands for."""
         return deepcopy(self.bound.get(node.id, node)) if isinstance(node.ctx, ast.Load) else node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """`x.shape.rank` of a typed value is known."""
         of = node.value
         if node.attr == "rank" and isinstance(of, ast.Attribute) and (known := self._shape(of)) is not None:
             return literal(len(known))
         return self.generic_visit(node)
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         """Elements of literals, and sizes of typed values, are known."""
         index = self.expression(node.slice)
         if isinstance(index, ast.Constant) and isinstance(index.value, int):
@@ -229,7 +231,7 @@ class Folder(ast.NodeTransformer):
             return self._types[node.value.id].shape
         return None
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """Arithmetic on numbers."""
         self.generic_visit(node)
         left, right, compute = node.left, node.right, _ARITHMETIC.get(type(node.op))
@@ -237,7 +239,7 @@ class Folder(ast.NodeTransformer):
             return literal(compute(left.value, right.value))
         return node
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:  # noqa: N802
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         """Minus and not."""
         self.generic_visit(node)
         if isinstance(node.operand, ast.Constant):
@@ -247,7 +249,7 @@ class Folder(ast.NodeTransformer):
                 return literal(not node.operand.value)
         return node
 
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:  # noqa: N802
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """Comparisons of literals, of anything with None, and of a typed value's dtype."""
         known = self._dtype_test(node)
         if known is not None:
@@ -260,7 +262,12 @@ class Folder(ast.NodeTransformer):
         if is_literal(left) and is_literal(right):
             return literal(compare(_plain(left), _plain(right)))
         identity = isinstance(node.ops[0], ast.Is | ast.IsNot)
-        if identity and isinstance(right, ast.Constant) and right.value is None and isinstance(left, ast.Name):
+        if (
+            identity
+            and isinstance(right, ast.Constant)
+            and right.value is None
+            and isinstance(left, ast.Name)
+        ):
             return literal(isinstance(node.ops[0], ast.IsNot))
         return node
 
@@ -269,12 +276,16 @@ class Folder(ast.NodeTransformer):
         left, right = node.left, node.comparators[0]
         if self._any_dtype or not (isinstance(left, ast.Attribute) and left.attr == "dtype"):
             return None
-        if not (isinstance(left.value, ast.Name) and left.value.id in self._types and isinstance(right, ast.Attribute)):
+        if not (
+            isinstance(left.value, ast.Name)
+            and left.value.id in self._types
+            and isinstance(right, ast.Attribute)
+        ):
             return None
         same = self._types[left.value.id].dtype == right.attr
         return same if isinstance(node.ops[0], ast.Eq) else not same
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         """`and` and `or` with constants on the left."""
         self.generic_visit(node)
         decided_by = isinstance(node.op, ast.Or)
@@ -288,14 +299,14 @@ class Folder(ast.NodeTransformer):
         node.values = values
         return node
 
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         """The branch that is taken, where that is known."""
         test = self.expression(node.test)
         if isinstance(test, ast.Constant):
             return self.expression(node.body if test.value else node.orelse)
         return self.generic_visit(node)
 
-    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:  # noqa: N802
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
         """`(1, *strides, 1)` with known strides."""
         self.generic_visit(node)
         flat: list[ast.expr] = []
@@ -305,18 +316,22 @@ class Folder(ast.NodeTransformer):
         node.elts = flat
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         """`"SAME".lower()`, `range(4)` and `len((1, 2))`."""
         self.generic_visit(node)
         of = node.func
-        if isinstance(of, ast.Attribute) and of.attr in ("lower", "upper") and isinstance(of.value, ast.Constant):
+        if (
+            isinstance(of, ast.Attribute)
+            and of.attr in ("lower", "upper")
+            and isinstance(of.value, ast.Constant)
+        ):
             return literal(getattr(of.value.value, of.attr)())
         if isinstance(of, ast.Name) and of.id in ("range", "len") and all(is_literal(a) for a in node.args):
             arguments = [_plain(a) for a in node.args]
             return literal(list(range(*arguments)) if of.id == "range" else len(arguments[0]))
         return node
 
-    def visit_ListComp(self, node: ast.ListComp) -> ast.AST:  # noqa: N802
+    def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
         """A comprehension over literals is written out."""
         generator = node.generators[0]
         target = generator.target
@@ -328,14 +343,14 @@ class Folder(ast.NodeTransformer):
         inner = [Folder({**self.bound, target.id: v}, self._types, self._any_dtype) for v in values.elts]
         return ast.List([f.expression(node.elt) for f in inner], ast.Load())
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         """The branch that is taken, where that is known."""
         test = self.expression(node.test)
         if not isinstance(test, ast.Constant):
             return self.generic_visit(node)
         return self._body(node.body if test.value else node.orelse)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """Without annotations, and without what follows a `return`."""
         for argument in (*node.args.args, *node.args.kwonlyargs):
             argument.annotation = None

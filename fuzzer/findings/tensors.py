@@ -1,7 +1,7 @@
 """Weights and inputs of a case as lines of Python that give the same numbers, bit for bit.
 
-The formulas are those of `fuzzer.build.values`; every step that changes nothing here is left out. Small tensors are
-written as literals.
+The formulas are those of `fuzzer.build.values`; every step that changes nothing here is left out. Small
+tensors are written as literals.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fuzzer.build.values import BOUNDARY, INTEGER_LIMIT, INTEGER_STEP, Array, draw, samples_of, weights_of
 from fuzzer.case import Case, Recipe
@@ -37,15 +38,21 @@ class Tensors:
     lines: list[str] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
 
-    def add(self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot | None = None) -> None:
+    def add(
+        self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot | None = None
+    ) -> None:
         """Defines `variable` as `value`, the numbers that the recipe makes."""
-        self.lines.extend(_small(variable, value) or self._seeded(variable, value, type_, recipe, slot or Slot()))
+        self.lines.extend(
+            _small(variable, value) or self._seeded(variable, value, type_, recipe, slot or Slot())
+        )
 
     def _help(self, text: list[str]) -> None:
         if text[0] not in self.helpers:
             self.helpers.extend(text)
 
-    def _seeded(self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot) -> list[str]:
+    def _seeded(
+        self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot
+    ) -> list[str]:
         shape = repr(type_.shape if len(type_.shape) != 1 else type_.shape[0])
         dtype = type_.dtype
         if recipe.distribution == "literal":
@@ -97,7 +104,9 @@ def weights(case: Case, into: Tensors) -> list[str]:
         for i, slot in enumerate(typed.slots):
             variable = f"{typed.name}_{slot.name}"
             recipe = typed.node.weights.get(slot.name, Recipe("normal", i))
-            into.add(variable, values[slot.name], slot.type, recipe, Slot(slot.unit, slot.base, slot.positive))
+            into.add(
+                variable, values[slot.name], slot.type, recipe, Slot(slot.unit, slot.base, slot.positive)
+            )
             names.append(variable)
     return names
 
@@ -153,7 +162,7 @@ def _number(value: np.generic) -> str:
     return text if back.tobytes() == value.tobytes() else repr(float(value))
 
 
-def _cast(made: str, values: Array, dtype: str) -> str:
+def _cast(made: str, values: NDArray[np.float64], dtype: str) -> str:
     """The steps before `astype`: rounding of integers, and clipping where something is clipped."""
     if dtype.startswith("int"):
         rounded = f"np.rint({_factor(made)} * {INTEGER_STEP:g})"

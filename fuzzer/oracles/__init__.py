@@ -34,16 +34,11 @@ def oracles() -> dict[str, Judge]:
 
 def judge_all(record: CaseRun) -> list[Verdict]:
     """What all oracles say of an execution."""
-    from fuzzer.oracles.divergence import measure
-
-    divergences = measure(record)
-    return [verdict for judge in oracles().values() for verdict in judge(record, divergences)]
+    return [verdict for judge in oracles().values() for verdict in judge(record, record.divergences)]
 
 
 def statistics(record: CaseRun) -> dict[str, Any]:
     """The divergence of every runtime as plain numbers, for the screens."""
-    from fuzzer.oracles.divergence import measure
-
     return {
         runtime: {
             "relative": _number(d.relative),
@@ -51,7 +46,7 @@ def statistics(record: CaseRun) -> dict[str, Any]:
             "steps": d.steps,
             "specials": d.specials,
         }
-        for runtime, d in measure(record).items()
+        for runtime, d in record.divergences.items()
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 from fuzzer.execute import Death
 from fuzzer.oracles.messages import fatal_message
@@ -22,7 +23,7 @@ def judge_death(death: Death) -> Verdict:
     frame = _python_frame(death.log)
     what = {Kind.CRASH: death.signal, Kind.HANG: "no answer", Kind.OUT_OF_MEMORY: "memory limit"}[kind]
     message = ": ".join(part for part in (what, said or frame) if part)
-    severity = {Kind.CRASH: 1.0, Kind.HANG: death.elapsed_s, Kind.OUT_OF_MEMORY: death.rss_mb}[kind]
+    severity = {Kind.CRASH: _number(death.signal), Kind.HANG: death.elapsed_s, Kind.OUT_OF_MEMORY: death.rss_mb}[kind]
     unit = {Kind.CRASH: "signal", Kind.HANG: "s", Kind.OUT_OF_MEMORY: "MB"}[kind]
     return Verdict(
         _STAGES.get(death.stage, Stage.BUILD),
@@ -33,6 +34,11 @@ def judge_death(death: Death) -> Verdict:
         unit,
         evidence={"log": death.log[-4000:], "signal": death.signal},
     )
+
+
+def _number(name: str) -> float:
+    """The signal's number; 0 for an exit without one."""
+    return float(signal.Signals[name]) if name in signal.Signals.__members__ else 0.0
 
 
 def _python_frame(log: str) -> str:

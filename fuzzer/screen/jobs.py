@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fuzzer.errors import UserError
+
 
 @dataclass
 class Job:
@@ -24,6 +26,9 @@ class Job:
         """Does the work. Whatever goes wrong there is said on the screen, which must stay alive."""
         try:
             outcome = self.work(self.id)
+        except UserError as refused:
+            self.failed = True
+            outcome = str(refused)
         except Exception as broken:  # the boundary to engine code in a thread of its own
             self.failed = True
             outcome = f"{type(broken).__name__}: {broken}"

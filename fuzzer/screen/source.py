@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from fuzzer.campaign.snapshot import Snapshot
+from fuzzer.errors import UserError
 from fuzzer.findings.finding import Finding, State
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+UNREADABLE = (UserError, OSError, ValueError, KeyError, TypeError)
 """What a source may raise for data it can't read or write; the screen shows the message and goes on."""
 
 

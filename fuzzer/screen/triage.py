@@ -207,6 +207,7 @@ class TriageApp(App[None]):
             return
         ended = self._jobs.poll()
         if ended:
+            self._leaving = False
             self._say(
                 f"{ended.verb} {'failed: ' if ended.failed else 'done: '}{ended.outcome} ({ended.title})"
             )

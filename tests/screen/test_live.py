@@ -65,8 +65,9 @@ def test_shows_what_a_person_asks_for(width: int, height: int) -> None:
     screen = "\n".join(draw(snapshot, width, height))
     for wanted in (
         "running", "12.9%", "1:02:03 gone", "6:57:57 left", "45,048", "12.7/s", "12.1/s", "98.2%", "82.5%",
-        "9.1%", "123", "crash 24 · hang 9", "12,345", "op-pairs 5,120", "1,234", "12 pending", "211 dismissed",
-        "confirming 28c6a1b0", "findings 12, 5 first seen", "SIGABRT", "worst divergences", "! 1.9 GB left",
+        "9.1%", "123", "crash 24 · hang 9", "12,345", "op-pairs 5,120", "1,234", "12 pending",
+        "211 dismissed", "confirming 28c6a1b0", "findings 12, 5 first seen", "SIGABRT", "worst divergences",
+        "! 1.9 GB left",
     ):  # fmt: skip
         assert wanted in screen, wanted
 

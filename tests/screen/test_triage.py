@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from fuzzer.errors import UserError
 from fuzzer.findings.finding import Finding, State
 from fuzzer.screen.demo_data import HOSTILE, NOW, DemoSource
 from fuzzer.screen.triage import TriageApp
@@ -227,13 +228,18 @@ def test_duplicate_from_the_list_and_by_id(source: DemoSource) -> None:
     drive(source, steps)
 
 
-def test_a_mark_that_can_not_be_saved_says_so(source: DemoSource) -> None:
+@pytest.mark.parametrize(
+    "problem",
+    [OSError(28, "No space left on device"), UserError("the journal is read-only")],
+    ids=["disk", "user"],
+)
+def test_a_mark_that_can_not_be_saved_says_so(source: DemoSource, problem: Exception) -> None:
     def full(id: str, state: State, note: str, duplicate_of: str = "") -> None:
-        raise OSError(28, "No space left on device")
+        raise problem
 
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         await press(pilot, "x")
-        assert "not saved: [Errno 28] No space left on device" in screen(pilot)
+        assert f"not saved: {problem}" in screen(pilot)
 
     source.mark = full  # type: ignore[method-assign]
     drive(source, steps)

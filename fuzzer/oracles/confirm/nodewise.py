@@ -58,8 +58,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     flat = record.flat
     assert flat is not None
     worst = max(found, key=lambda d: (d.specials if special else 0, d.ratio))
-    what = "NaN or Inf apart" if special else "values differ"
-    message = f"{outlier(record, found)} {worst.op.name} ({kernel_kind(flat, worst.op)}): {what} between kernels"
+    message = defect(record, worst, found, special)
     evidence = {
         **suspicion.evidence,
         "node": worst.position,
@@ -82,6 +81,13 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         ),
         "one node alone differs",
     )
+
+
+def defect(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence], special: bool) -> str:
+    """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree."""
+    assert record.flat is not None
+    what = "NaN or Inf where the others have none" if special else "wrong values"
+    return f"{outlier(record, found)} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
 
 
 def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence] | None:
@@ -234,7 +240,8 @@ def _bound(
     if want.dtype.kind in "iu":
         limit = MAX_STEPS_16 if want.dtype == np.int16 else MAX_STEPS
         return np.full(want.shape, limit), "steps"
-    slack = np.abs(want.astype(np.float64)).max(initial=0.0) * 8 * FLOAT_UNIT
+    largest = max(float(np.abs(np.nan_to_num(want.astype(np.float64))).max(initial=0.0)), _range(flat, op))
+    slack = largest * 8 * FLOAT_UNIT
     if kernel_kind(flat, op) == "hybrid":
         return np.full(want.shape, _hybrid_bound(flat, op, tensors) + slack), "absolute"
     motion = np.zeros(want.shape)
@@ -244,6 +251,12 @@ def _bound(
         if moved and moved[output].shape == want.shape:
             motion = np.maximum(motion, np.abs(moved[output].astype(np.float64) - want.astype(np.float64)))
     return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
+
+
+def _range(flat: Flat, op: FlatOp) -> float:
+    """The largest real number a quantised operand can hold: scale * (q - zero point) may be summed in parts."""
+    scales = [flat.tensors[i].scale for i in op.inputs if i >= 0 and not flat.tensors[i].constant]
+    return 255.0 * max(scales, default=0.0)
 
 
 def _nudged(value: Array, random: np.random.RandomState) -> Array:

@@ -128,7 +128,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     blame, who = _blame(record, special=False)
     severity = float(f"{min(guilty[runtime], 1e30):.3g}")
     if blame:
-        message = f"{who} is wrong against the float64 truth"
+        message = who
     elif len(guilty) == sum(run.complete for run in record.runs.values()):
         message = "every runtime is wrong against the float64 truth: the converter changed the model"
         blame = "converter"
@@ -160,7 +160,7 @@ def _confirm_special(record: CaseRun, truth: Truth, suspicion: Verdict) -> Confi
         return Confirmation(None, "NaN or Inf only where TensorFlow has one too, or near overflow")
     runtime = max(guilty, key=lambda r: guilty[r])
     blame, who = _blame(record, special=True)
-    message = f"{who or _family(guilty)} gives NaN or Inf where the truth is finite"
+    message = who or f"{_family(guilty)} gives NaN or Inf where the truth is finite"
     evidence = {**suspicion.evidence, "runtimes": list(guilty)}
     return Confirmation(
         replace(
@@ -171,12 +171,11 @@ def _confirm_special(record: CaseRun, truth: Truth, suspicion: Verdict) -> Confi
 
 
 def _blame(record: CaseRun, special: bool) -> tuple[str, str]:
-    """The op on which kernels disagree, and whose kernel of it; empty strings when they all agree."""
+    """The op on which kernels disagree, and the defect in words; empty strings when they all agree."""
     dispute = nodewise.first_dispute(record, special)
-    if not dispute or record.flat is None:
+    if not dispute:
         return "", ""
-    op = dispute[0].op
-    return op.name, f"{nodewise.outlier(record, dispute)} {op.name} ({nodewise.kernel_kind(record.flat, op)})"
+    return dispute[0].op.name, nodewise.defect(record, dispute[0], dispute, special)
 
 
 def _family(guilty: dict[str, Any]) -> str:

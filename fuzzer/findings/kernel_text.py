@@ -1,0 +1,110 @@
+"""Judging kernels against the reference kernels on one flatbuffer, as the Python text of a reproducer."""
+
+from __future__ import annotations
+
+from fuzzer.case import Case
+from fuzzer.findings.run_text import details, fill
+from fuzzer.oracles.verdict import Kind, Verdict
+
+_STEP_OF = '''
+
+def step_of(output):
+    """One quantisation step of an output: the scale of what its DEQUANTIZE reads, or 0."""
+    interpreter = interpreter_of("tf-reference", flatbuffer)
+    interpreter.allocate_tensors()
+    details = @details@
+    index = details[output]["index"]
+    scales = {d["index"]: d["quantization"][0] for d in interpreter.get_tensor_details()}
+    for op in interpreter._get_ops_details():
+        if op["op_name"] == "DEQUANTIZE" and index in op["outputs"]:
+            return scales[op["inputs"][0]]
+    return 0.0
+'''
+_JUDGE_KERNELS = '''
+
+def judge(name, outputs):
+    """Prints the element that differs most from the reference kernels', in @unit@."""
+    worst = (-1.0, 0, ())
+    for o, (y, v) in enumerate(zip(outputs, expected)):
+        y, v = y.astype(np.float64), v.astype(np.float64)
+        fine = np.isfinite(y) & np.isfinite(v)
+@size@
+        apart = np.where(fine, np.abs(y - v) / size, 0.0)
+        at = tuple(map(int, np.unravel_index(np.argmax(apart), apart.shape)))
+        worst = max(worst, (float(apart[at]), o, at))
+    apart, o, at = worst
+    want, got = expected[o][at], outputs[o][at]
+    print(f"{name:12} {want:14.8g} {got:14.8g} {apart:12.4g}   {o}, {at}")
+    return apart
+
+
+flatbuffer = convert()
+expected = run("tf-reference", flatbuffer)
+@steps@print(f"{'':12} {'expected':>14} {'actual':>14} {'@head@':>12}   result, index")
+'''
+_CHANNEL = """        scale = np.abs(np.where(fine, v, 0)).max(axis=tuple(range(v.ndim - 1)), keepdims=True)
+        size = np.maximum(scale, max(scale.max() * 1e-6, 1e-30))@times@"""
+_JUDGE_NAN = '''
+
+def judge(name, outputs):
+    """Counts the elements that are NaN or infinite here or under reference kernels, but not under both."""
+    count, example = 0, ""
+    for o, (y, v) in enumerate(zip(outputs, expected)):
+        for at in np.argwhere((np.isnan(y) != np.isnan(v)) | (np.isinf(y) != np.isinf(v))):
+            at = tuple(map(int, at))
+            example = example or f"output {o} at {at}: expected {v[at]}, actual {y[at]}"
+            count += 1
+    print(f"{name:12} {count} elements differ   {example}")
+    return count
+
+
+flatbuffer = convert()
+expected = run("tf-reference", flatbuffer)
+'''
+_NO_SIZE = "        size = 1"
+LIMITS = {"float16": 1e-4, "dynamic": 0.05, "int8": 1.0, "int16x8": 4.0}
+"""From where the campaign looks at a difference between kernels (`fuzzer.oracles.value`): quantisation steps
+for the integer schemes, else a part of the largest value of the channel."""
+_RELATIVE = {"int8": 0.02, "int16x8": 1e-3}
+
+
+def between_kernels(case: Case, verdict: Verdict) -> list[str]:
+    """Everything from `judge` to the reference run, for values that differ between kernels."""
+    conversion = case.conversion
+    if verdict.kind is Kind.NAN_PROPAGATION:
+        return fill(_JUDGE_NAN)
+    if not conversion.integer:
+        unit = "parts of the largest value of its channel"
+        size = _CHANNEL.replace("@times@", "")
+        return fill(_JUDGE_KERNELS, unit=unit, size=size, steps="", head="difference")
+    steps, functions = "", []
+    if conversion.io != "float32":
+        integers = all(t.dtype == "float32" for t in case.model.output_types)
+        if integers:
+            size = _NO_SIZE
+        else:
+            times = f" * {_RELATIVE[conversion.scheme] / LIMITS[conversion.scheme]!r}"
+            size = '        if outputs[o].dtype.kind == "f":\n' + _indented(
+                _CHANNEL.replace("@times@", times)
+            )
+            size += "\n        else:\n            size = 1"
+    else:
+        times = f" * {_RELATIVE[conversion.scheme] / LIMITS[conversion.scheme]!r}"
+        size = "        size = steps[o % len(steps)]\n        if not size:\n" + _indented(
+            _CHANNEL.replace("@times@", times)
+        )
+        ordered = len(case.model.outputs) > 1 and conversion.entry != "concrete_function"
+        made = "interpreter.get_output_details()"
+        functions = fill(_STEP_OF, details=made)
+        if ordered:
+            at = next(i for i, line in enumerate(functions) if made in line)
+            functions[at : at + 1] = [f"    {line}" for line in details(case)]
+        steps = f"steps = [step_of(output) for output in range({len(case.model.outputs)})]\n"
+    lines = fill(_JUDGE_KERNELS, unit="quantisation steps", size=size, steps=steps, head="steps apart")
+    if size == _NO_SIZE:
+        lines = [line.replace(" / size", "") for line in lines if line != _NO_SIZE]
+    return [*functions, *lines]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,152 @@
+"""Running a flatbuffer, as the Python text of a reproducer.
+
+Every piece is a template of ours in which `@name@` is replaced by numbers and names of ours only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fuzzer.case import Case
+from fuzzer.findings import layout
+
+RESOLVERS = {
+    "tf-xnnpack": "",
+    "tf-builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "tf-reference": "BUILTIN_REF",
+}
+"""`tf.lite.experimental.OpResolverType` of each runtime of TensorFlow."""
+
+
+def fill(template: str, **values: object) -> list[str]:
+    """The lines of a template, its `@name@` replaced."""
+    for key, value in values.items():
+        template = template.replace(f"@{key}@", str(value))
+    return template.rstrip().splitlines()
+
+
+# --- running ----------------------------------------------------------------------------------------------
+
+
+def interpreter(runtime: str, threads: int) -> list[str]:
+    """`interpreter = ...` for one runtime."""
+    if runtime == "litert":
+        return [f"interpreter = LiteRtInterpreter(model_content=flatbuffer, num_threads={threads})"]
+    if not RESOLVERS[runtime]:
+        return [f"interpreter = tf.lite.Interpreter(model_content=flatbuffer, num_threads={threads})"]
+    return [
+        f"resolver = tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}",
+        "interpreter = tf.lite.Interpreter(",
+        f"    model_content=flatbuffer, num_threads={threads}, experimental_op_resolver_type=resolver",
+        ")",
+    ]
+
+
+_INTERPRETER_OF = '''
+
+def interpreter_of(runtime, flatbuffer):
+    """@what@"""@litert@
+    resolvers = tf.lite.experimental.OpResolverType
+    resolver = {
+        "tf-xnnpack": resolvers.AUTO,
+        "tf-builtin": resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "tf-reference": resolvers.BUILTIN_REF,
+    }[runtime]
+    return tf.lite.Interpreter(
+        model_content=flatbuffer, num_threads=@threads@, experimental_op_resolver_type=resolver
+    )
+'''
+_LITERT = """
+    if runtime == "litert":
+        return LiteRtInterpreter(model_content=flatbuffer, num_threads=@threads@)"""
+
+
+def interpreter_of(case: Case, litert: bool) -> list[str]:
+    """The function `interpreter_of`: one interpreter for each runtime's name."""
+    what = "LiteRT's interpreter, or TensorFlow's with" if litert else "`tf.lite.Interpreter` with"
+    what += " XNNPACK, optimised or reference kernels."
+    chosen = _LITERT if litert else ""
+    return fill(_INTERPRETER_OF.replace("@litert@", chosen), what=what, threads=case.inference.threads)
+
+
+def feed(case: Case) -> list[str]:
+    """Lines that set the inputs of `interpreter` from `inputs`."""
+    lines = ["for detail in interpreter.get_input_details():"]
+    if len(case.model.inputs) == 1:
+        lines.append("    value = inputs[0]")
+    else:
+        # Inputs come in an order of the converter's: their names say which is which.
+        lines.append('    value = inputs[int(re.findall(r"x(\\d+)", detail["name"])[-1])]')
+    if case.conversion.io != "float32":
+        lines += [
+            '    scale, zero_point = detail["quantization"]',
+            '    if scale and value.dtype.kind == "f":',
+            '        limits = np.iinfo(detail["dtype"])',
+            "        value = np.rint(value.astype(np.float64) / scale) + zero_point",
+            '        value = np.clip(value, limits.min, limits.max).astype(detail["dtype"])',
+        ]
+    return [*lines, '    interpreter.set_tensor(detail["index"], value)']
+
+
+def details(case: Case) -> list[str]:
+    """`details = ...`: the outputs in the model's order."""
+    lines = ["details = interpreter.get_output_details()"]
+    if len(case.model.outputs) > 1 and case.conversion.entry != "concrete_function":
+        lines += [
+            "# Signatures name the outputs in the model's order; the flatbuffer has an order of its own.",
+            'signature = next(iter(interpreter._get_full_signature_list().values()))["outputs"]',
+            "order = [signature[key] for key in sorted(signature)]",
+            'details.sort(key=lambda detail: order.index(detail["index"]))',
+        ]
+    return lines
+
+
+def invoke(case: Case) -> list[str]:
+    """Lines that run every sample on `interpreter`, without reading results."""
+    return [
+        "for inputs in samples:",
+        *(f"    {line}" for line in [*_reset(case), *feed(case), "interpreter.invoke()"]),
+    ]
+
+
+def _reset(case: Case) -> list[str]:
+    stateful = len(case.inference.inputs) > 1 or case.conversion.entry == "legacy_keras"
+    return ["interpreter.reset_all_variables()"] if stateful else []
+
+
+def run(case: Case) -> list[str]:
+    """The function `run`: the outputs of all samples in one list."""
+    body = [
+        '"""The outputs under a runtime, of all samples in one list."""',
+        "interpreter = interpreter_of(runtime, flatbuffer)",
+        "interpreter.allocate_tensors()",
+        *details(case),
+        "outputs = []",
+        *invoke(case),
+        '    outputs += [interpreter.get_tensor(detail["index"]) for detail in details]',
+        "return outputs",
+    ]
+    return ["", "", "def run(runtime, flatbuffer):", *(f"    {line}" for line in body)]
+
+
+# --- the runs and the answer ------------------------------------------------------------------------------
+
+_ANSWER = """found = {}
+for runtime in @runtimes@:
+    try:
+        found[runtime] = judge(runtime, run(runtime, flatbuffer))
+    except (RuntimeError, ValueError) as error:
+        print(f"{runtime:12} fails: {error}")
+defect = @test@
+print("The defect is there." if defect else "The defect is gone.")
+sys.exit(1 if defect else 0)
+"""
+
+
+def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float) -> list[str]:
+    """Runs and judges every runtime; the guilty ones decide the exit status."""
+    # 1e-6: a step of a float output is no exact multiple of its scale.
+    bar = f"{limit:g}" if limit != 1.0 else "1.001"
+    tests = [f"found[{layout.string(r)}] > {bar}" for r in guilty]
+    shown = "(" + ", ".join(layout.string(r) for r in runtimes) + ("," if len(runtimes) == 1 else "") + ")"
+    return fill(_ANSWER, runtimes=shown, test=" or ".join(tests))
