@@ -267,7 +267,8 @@ class Driver:
             f"-max_len={MAX_BYTES}",
             "-len_control=0",
             "-rss_limit_mb=0",
-            "-timeout=0",
+            # Time-outs are the executor's owner's business; for atheris 0 means at once, so: eleven days.
+            "-timeout=1000000",
             "-handle_int=0",
             "-handle_term=0",
             "-handle_segv=0",

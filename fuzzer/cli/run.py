@@ -74,5 +74,5 @@ def _run(config: CampaignConfig, plain: bool) -> int:
                 live.update(render(snapshot, console.width, console.height), refresh=True)
 
             final = Supervisor(config, paint).run()
-    click.echo(summary(final))
+    click.echo(summary(final), nl=False)
     return 0

@@ -34,7 +34,7 @@ def command(crashes: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(snapshot.to_json(), indent=1))
     else:
-        click.echo(summary(snapshot))
+        click.echo(summary(snapshot), nl=False)
     return 0
 
 

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 @options.crashes
 def command(crashes: Path) -> int:
     """Runs the screen until it is left."""
+    import sys
+
+    from fuzzer.errors import UserError
     from fuzzer.screen.triage import TriageApp
 
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        raise UserError("triage needs a terminal; `python -m fuzzer status` prints the findings")
     TriageApp(FolderSource(crashes)).run()
     return 0
 

@@ -47,7 +47,7 @@ _CHANNEL = """        scale = np.abs(np.where(fine, v, 0)).max(axis=tuple(range(
 _JUDGE_NAN = '''
 
 def judge(name, outputs):
-    """Counts the elements that are NaN or infinite here or under reference kernels, but not under both."""
+    """Counts the elements that are NaN or infinite here or in the expected result, not in both."""
     count, example = 0, ""
     for o, (y, v) in enumerate(zip(outputs, expected)):
         for at in np.argwhere((np.isnan(y) != np.isnan(v)) | (np.isinf(y) != np.isinf(v))):

@@ -22,7 +22,7 @@ from fuzzer.findings.truth_text import against_truth
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
 _SIMPLE_BOUND_FROM = 1e3
-"""Errors of this many bounds are also beyond the short bound (1e-5 of the largest value): the campaign's bound
+"""Errors of this many bounds are beyond the short bound too (1e-5 of the largest value): the campaign's bound
 is at least two roundings, 2.4e-7 of it, so 1,000 bounds are 2.4e-4 of it, and eight short bounds are 8e-5."""
 _FACTOR = 8
 _SIGNATURE = frozenset({Kind.OUTPUT_COUNT, Kind.SHAPE, Kind.DTYPE})

@@ -1,8 +1,8 @@
 """The source of an op becomes a few lines of a reproducer.
 
 An op's `build` is an ordinary function. Its parameters are replaced by what they are in one case (names of
-values and weights, literals, None), what is then constant is computed, branches not taken disappear, and a line
-or two of plain TensorFlow are left. Literals are AST nodes throughout: no text of a case is ever pasted.
+values and weights, literals, None), what is then constant is computed, branches not taken disappear, and a
+line or two of plain TensorFlow are left. Literals are AST nodes throughout: no text of a case is ever pasted.
 """
 
 from __future__ import annotations
