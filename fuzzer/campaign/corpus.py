@@ -1,9 +1,9 @@
 """The corpus: cases worth keeping, each with the features it showed, so that a resume executes none of them.
 
-    corpus/
-      <case id>.json     a case, readable
-      features.jsonl     one line a case: its features
-      .state/            what a running campaign needs: lock, slots, logs
+corpus/
+<case id>.json     a case, readable
+features.jsonl     one line a case: its features
+.state/            what a running campaign needs: lock, slots, logs
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Corpus:
         try:
             (folder / STATE).mkdir(parents=True, exist_ok=True)
         except OSError as refused:
-            raise UserError(f"{folder} cannot be written ({refused.strerror}); choose another: --corpus DIR") from refused
+            reason = f"{folder} cannot be written ({refused.strerror}); choose another: --corpus DIR"
+            raise UserError(reason) from refused
         if not os.access(folder, os.W_OK):
             raise UserError(f"{folder} cannot be written; choose another: --corpus DIR")
         self._features: dict[str, list[str]] = {}

@@ -20,6 +20,7 @@ from random import Random
 from typing import Any
 
 from fuzzer.campaign.corpus import Corpus
+from fuzzer.campaign.killers import Killers
 from fuzzer.campaign.slot import Slot
 from fuzzer.case import MAX_BYTES, Case, decode, to_json
 from fuzzer.coverage.counters import Counters
@@ -38,6 +39,8 @@ FRESH_SHARE = 0.06
 """Share of mutations that are fresh cases instead: new blood for a corpus that has settled."""
 SAVED_PER_KEY = 40
 """Suspicions saved of one kind, message and scheme; later ones are counted only. The examiner looks at few of them."""
+AVOID_TRIES = 4
+"""Mutants drawn anew when they carry a known killer; after that it is run all the same, so killers stay watched."""
 RECENT = 4096
 RELOAD_S = 5
 _ZYGOTE_PATIENCE_S = 60.0
@@ -76,6 +79,7 @@ class Driver:
         self.limits = Limits(**config.limits)
         self.executor = Executor(config.zygote, self.limits)
         self.slot = Slot(self.corpus.state / f"worker-{config.worker}.slot")
+        self.killers = Killers()
         self.stopping = False
         self.executed = 0
         self._made: OrderedDict[bytes, tuple[Case, str]] = OrderedDict()
@@ -99,6 +103,10 @@ class Driver:
             if case is None:
                 return self._keep(generate(rng), "generate", max_size, data)
             mutant, name = mutate(case, rng)
+            for _ in range(AVOID_TRIES):
+                if not self.killers.suspects(mutant):
+                    break
+                mutant, name = mutate(case, rng)
             return self._keep(mutant, name, max_size, data)
         except GenerateAnother:
             return data
@@ -153,6 +161,7 @@ class Driver:
         self.slot.busy(case.canonical)
         answer = self._run(case)
         self.executed += 1
+        self.killers.record(case, isinstance(answer, Death))
         event: dict[str, Any] = {
             "event": "case",
             "case": case.id,

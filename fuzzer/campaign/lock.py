@@ -19,9 +19,7 @@ class Lock:
         except OSError:
             holder = os.pread(self._handle, 32, 0).decode(errors="replace").strip()
             os.close(self._handle)
-            raise UserError(
-                f"{what} is in use by another campaign (process {holder or 'unknown'}); {advice}"
-            ) from None
+            raise UserError(f"{what} is in use by another campaign (process {holder or 'unknown'}); {advice}") from None
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, str(os.getpid()).encode(), 0)
 

@@ -16,7 +16,7 @@ _HEADER = 16
 
 
 class Slot:
-    """One driver's slot: a fixed-size file, rewritten in place. Four bytes of state, eleven digits of length, the case."""
+    """One driver's slot, rewritten in place: four bytes of state, eleven digits of length, the case."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -138,14 +138,10 @@ class Snapshot:
         known = {k: v for k, v in tree.items() if k in Snapshot.__dataclass_fields__}
         known["titles"] = tuple(TitleLine(**t) for t in known.get("titles", ()))
         known["worst"] = tuple(Worst(**w) for w in known.get("worst", ()))
-        known["grid"] = {
-            p: {s: _cell(c) for s, c in row.items()} for p, row in known.get("grid", {}).items()
-        }
+        known["grid"] = {p: {s: _cell(c) for s, c in row.items()} for p, row in known.get("grid", {}).items()}
         known["by_runtime"] = {r: _cell(c) for r, c in known.get("by_runtime", {}).items()}
         known["mutators"] = {m: (int(a), int(b)) for m, (a, b) in known.get("mutators", {}).items()}
-        known["history"] = tuple(
-            (float(t), int(c), int(f), int(n)) for t, c, f, n in known.get("history", ())
-        )
+        known["history"] = tuple((float(t), int(c), int(f), int(n)) for t, c, f, n in known.get("history", ()))
         known["warnings"] = tuple(known.get("warnings", ()))
         return Snapshot(**known)
 

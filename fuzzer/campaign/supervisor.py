@@ -13,7 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,11 @@ _DRIVER_GRACE_S = 8.0
 """How long a driver may take for its last case before it is killed."""
 MAX_BARREN_STARTS = 4
 FINISH_SHARE = 0.08
-MAX_FINISH_S = 40.0
-"""The end of a timed campaign is kept for examining what was found: 8 % of it, at most 40 s."""
+MAX_FINISH_S = 14.0
+"""The end of a timed campaign is kept for examining what was found: 8 % of it, at most 14 s."""
+HURRY_S = 12.0
+"""What a minimisation that is cut short may still take: repeating its case and running the reproducer."""
+INTERRUPTED_FINISH_S = 40.0
 DRAIN_CASES_S = 600.0
 """After a campaign of a number of cases the inbox is emptied, for at most ten minutes."""
 
@@ -58,7 +61,7 @@ class CampaignConfig:
     workers: int | None = None
     seed: int | None = None
     fresh: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     target: str = DEFAULT_TARGET
 
 
@@ -350,7 +353,7 @@ class Supervisor:
         grace = time.monotonic() + _DRIVER_GRACE_S
         end = self._began + self.config.seconds if self.config.seconds else time.monotonic() + DRAIN_CASES_S
         if self._interrupts:
-            end = min(end, time.monotonic() + MAX_FINISH_S)
+            end = min(end, time.monotonic() + INTERRUPTED_FINISH_S)
         examination = self._examination
         assert examination is not None
         examination.drain()
@@ -366,8 +369,11 @@ class Supervisor:
             if not alive and not examination.running:
                 break
         examination.hurry()
-        # Cut short, a minimisation stores what it has: a few executions and one run of the reproducer.
-        examination.join(10.0 if self._interrupts < 2 else 0.5)
+        hurry_end = time.monotonic() + HURRY_S
+        while examination.running and time.monotonic() < hurry_end and self._interrupts < 2:
+            self._take_outcomes()
+            self._tick()
+            examination.join(_TICK_S)
 
     def _conclude(self) -> Snapshot:
         for worker in self.workers:

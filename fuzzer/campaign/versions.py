@@ -13,17 +13,20 @@ NEWEST_TESTED = (2, 21)
 
 def installed() -> str:
     """`tensorflow 2.21.0, ai-edge-litert 2.3.0, python 3.11.7`."""
-    return f"tensorflow {_version('tensorflow')}, ai-edge-litert {_version('ai-edge-litert')}, python {platform.python_version()}"
+    packages = ", ".join(f"{package} {_version(package)}" for package in ("tensorflow", "ai-edge-litert"))
+    return f"{packages}, python {platform.python_version()}"
 
 
 def check() -> list[str]:
     """Warnings about the installed releases. Raises `UserError` when a campaign cannot run on them."""
     found = _version("tensorflow")
     if found == "missing":
-        raise UserError("TensorFlow is not installed; `./scripts/fuzz` installs it, or: pip install 'tensorflow>=2.19,<2.22'")
+        raise UserError(
+            "TensorFlow is not installed; `./scripts/fuzz` does that, or: pip install 'tensorflow>=2.19,<2.22'"
+        )
     for package in ("atheris", "ai-edge-litert", "tf-keras"):
         if _version(package) == "missing":
-            raise UserError(f"{package} is not installed; `./scripts/fuzz` installs everything, or: pip install {package}")
+            raise UserError(f"{package} is not installed; `./scripts/fuzz` does that, or: pip install {package}")
     numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
     if numbers < OLDEST_TENSORFLOW:
         raise UserError(

@@ -203,9 +203,7 @@ def _inference(tree: object) -> Inference:
     plain = Inference()
     runtimes = plain.runtimes
     if "runtimes" in top:
-        runtimes = _list(
-            top["runtimes"], "inference.runtimes", 1, len(RUNTIMES), lambda v, f: _choice(v, f, RUNTIMES)
-        )
+        runtimes = _list(top["runtimes"], "inference.runtimes", 1, len(RUNTIMES), lambda v, f: _choice(v, f, RUNTIMES))
         if len(set(runtimes)) != len(runtimes):
             raise CaseError("inference.runtimes", "each runtime once", list(runtimes))
     inputs = _list(top["inputs"], "inference.inputs", 1, 16, _recipe) if "inputs" in top else plain.inputs
@@ -215,9 +213,7 @@ def _inference(tree: object) -> Inference:
 
 def _recipe(tree: object, field: str) -> Recipe:
     top = _object(tree, field, set(Recipe.__dataclass_fields__))
-    values = _list(
-        top.get("values", []), f"{field}.values", 0, MAX_LITERALS, lambda v, f: _number(v, f, -1e38, 1e38)
-    )
+    values = _list(top.get("values", []), f"{field}.values", 0, MAX_LITERALS, lambda v, f: _number(v, f, -1e38, 1e38))
     distribution = _choice(top.get("distribution", "normal"), f"{field}.distribution", DISTRIBUTIONS)
     if (distribution == "literal") != bool(values):
         raise CaseError(f"{field}.values", "numbers exactly when the distribution is 'literal'", list(values))
@@ -245,9 +241,7 @@ def _object(tree: object, field: str, keys: set[str] | None) -> Mapping[str, Any
     return tree
 
 
-def _list(
-    tree: object, field: str, low: int, high: int, each: Callable[[object, str], T]
-) -> tuple[T, ...]:
+def _list(tree: object, field: str, low: int, high: int, each: Callable[[object, str], T]) -> tuple[T, ...]:
     if not isinstance(tree, list) or not low <= len(tree) <= high:
         raise CaseError(field, f"a list of {low} to {high} items", tree)
     return tuple(each(item, f"{field}[{i}]") for i, item in enumerate(tree))

@@ -80,9 +80,7 @@ def set_options(tf: Any, converter: Any, conversion: Conversion, samples: Sequen
         converter.unfold_batchmatmul = True
 
 
-def representative(
-    conversion: Conversion, samples: Sequence[Sequence[Array]]
-) -> Callable[[], Iterator[list[Array]]]:
+def representative(conversion: Conversion, samples: Sequence[Sequence[Array]]) -> Callable[[], Iterator[list[Array]]]:
     """The calibration data: the judged inputs, repeated or cut to the asked number of samples.
 
     They contain the judged inputs, or clipping would look like a defect.

@@ -24,7 +24,6 @@ class FlatTensor:
     per_channel: bool
     scales: tuple[float, ...]
 
-
     @property
     def scale(self) -> float:
         """The scale of a tensor that has one for all; 0.0 where there is none."""

@@ -5,6 +5,7 @@ Used by drivers, the examiner, `replay` and `minimize`. No TensorFlow here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -48,7 +49,7 @@ class Limits:
     """Above this it is replaced after the case, which is no finding."""
 
     def timeout_for(self, case: Case) -> float:
-        """CPU seconds a case may use. Roads that save a SavedModel or trace Keras take five to fifteen times as long."""
+        """CPU seconds a case may use. Roads over a SavedModel or Keras take five to fifteen times as long."""
         return self.timeout_s * (1.0 if case.conversion.entry == "concrete_function" else 3.0)
 
 
@@ -252,10 +253,8 @@ class Executor:
         if self._channel is None:
             return
         self._kill()
-        try:
+        with contextlib.suppress(ZygoteDiedError):  # dead all the same: executors die with their zygote
             self._exit_status()
-        except ZygoteDiedError:
-            pass  # dead all the same: executors die with their zygote
         self._close()
 
     def forget(self) -> None:

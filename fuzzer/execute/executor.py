@@ -24,7 +24,7 @@ STACK_SIGNAL = signal.SIGUSR1
 
 
 def main(target: Any, channel_handle: int, log_handle: int, stage_handle: int) -> None:
-    """Serves requests until the channel closes. `target` is a module with `prepare(scratch)` and `run(request, stage)`."""
+    """Serves requests until the channel closes; `target` has `prepare(scratch)` and `run(request, stage)`."""
     os.dup2(log_handle, 1)
     os.dup2(log_handle, 2)
     devnull = os.open(os.devnull, os.O_RDONLY)

@@ -105,12 +105,13 @@ def feed(slots: Sequence[Slot], sample: Sequence[Array]) -> list[tuple[int, Arra
 
 
 def quantised(value: Array, slot: Slot) -> Array:
-    """A float tensor in a slot's integer type: round(value / scale) + zero point, clamped (TFLite quantisation spec)."""
+    """A float tensor in a slot's integer type: round(value / scale) + zero point, clamped (quantisation spec)."""
     if not slot.scale or not slot.dtype.startswith(("int", "uint")) or value.dtype.kind != "f":
         return value
     info = np.iinfo(slot.dtype)
     raw = np.rint(value.astype(np.float64) / slot.scale) + slot.zero_point
-    return np.clip(raw, info.min, info.max).astype(slot.dtype)
+    clamped: Array = np.clip(raw, info.min, info.max).astype(slot.dtype)
+    return clamped
 
 
 def _in_order(interpreter: Any, outputs: list[Slot]) -> list[Slot]:

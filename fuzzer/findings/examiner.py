@@ -260,9 +260,7 @@ class Examiner:
     def _store(self, finding: Finding, suspicion: Suspicion, case: Case, verdict: Verdict, log: str) -> Outcome:
         old = self._findings.get(finding.id)
         if old is not None:
-            finding = replace(
-                finding, first_seen=min(old.first_seen, finding.first_seen), count=old.count + 1
-            )
+            finding = replace(finding, first_seen=min(old.first_seen, finding.first_seen), count=old.count + 1)
             if self._old_size(old) <= size(case):
                 return self._count(old, case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"

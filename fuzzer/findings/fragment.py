@@ -22,9 +22,7 @@ MAX_FRAGMENT = 100
 
 def fragment(message: str) -> str:
     """The longest fixed piece of the line that says what went wrong; empty when there is none."""
-    reasons = [
-        line for line in _ERROR_LINE.findall(message) if not line.startswith("failed while converting")
-    ]
+    reasons = [line for line in _ERROR_LINE.findall(message) if not line.startswith("failed while converting")]
     reasons = reasons or _RUNTIME_LINE.findall(message) or [message]
     pieces = [piece.strip(" .:\t") for piece in _VARIABLE.split(reasons[0])]
     return max(pieces, key=len)[:MAX_FRAGMENT].strip()

@@ -52,7 +52,7 @@ class Journal:
             os.close(handle)
 
     def read(self, start: int = 0) -> JournalRead:
-        """All events from byte `start` on. A missing file is an empty journal; an unfinished last line is left for later."""
+        """All events from byte `start` on. A missing file is an empty journal; an unfinished last line waits."""
         try:
             with self.path.open("rb") as file:
                 file.seek(start)

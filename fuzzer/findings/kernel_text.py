@@ -23,7 +23,7 @@ def step_of(output):
 _JUDGE_KERNELS = '''
 
 def judge(name, outputs):
-    """Prints the element that differs most from the reference kernels', in @unit@."""
+    """Prints what differs most from the reference kernels, in @unit@."""
     worst = (-1.0, 0, ())
     for o, (y, v) in enumerate(zip(outputs, expected)):
         y, v = y.astype(np.float64), v.astype(np.float64)
@@ -74,7 +74,7 @@ def between_kernels(case: Case, verdict: Verdict) -> list[str]:
     if verdict.kind is Kind.NAN_PROPAGATION:
         return fill(_JUDGE_NAN)
     if not conversion.integer:
-        unit = "parts of the largest value of its channel"
+        unit = "parts of the channel's maximum"
         size = _CHANNEL.replace("@times@", "")
         return fill(_JUDGE_KERNELS, unit=unit, size=size, steps="", head="difference")
     steps, functions = "", []
@@ -84,9 +84,7 @@ def between_kernels(case: Case, verdict: Verdict) -> list[str]:
             size = _NO_SIZE
         else:
             times = f" * {_RELATIVE[conversion.scheme] / LIMITS[conversion.scheme]!r}"
-            size = '        if outputs[o].dtype.kind == "f":\n' + _indented(
-                _CHANNEL.replace("@times@", times)
-            )
+            size = '        if outputs[o].dtype.kind == "f":\n' + _indented(_CHANNEL.replace("@times@", times))
             size += "\n        else:\n            size = 1"
     else:
         times = f" * {_RELATIVE[conversion.scheme] / LIMITS[conversion.scheme]!r}"

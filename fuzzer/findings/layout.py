@@ -21,12 +21,7 @@ def unparse(node: ast.AST) -> str:
     tokens = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         string = token.string
-        if (
-            token.type == tokenize.STRING
-            and string[0] == "'"
-            and string[1] != "'"
-            and not set(string) & {'"', "\\"}
-        ):
+        if token.type == tokenize.STRING and string[0] == "'" and string[1] != "'" and not set(string) & {'"', "\\"}:
             string = f'"{string[1:-1]}"'
         tokens.append((token, string))
     lines = text.splitlines(keepends=True)
@@ -88,9 +83,7 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
             inner = wrap("", node.func.value, "", deeper)
             tail = unparse(node).removeprefix(f"({unparse(node.func.value)})")
             return [f"{pad}{prefix}(", *inner, f"{pad}){tail}{suffix}"]
-        parts = [("", a) for a in node.args] + [
-            (f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords
-        ]
+        parts = [("", a) for a in node.args] + [(f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords]
         together = " " * deeper + ", ".join(p + unparse(v) for p, v in parts)
         head = f"{pad}{prefix}{unparse(node.func)}("
         if len(together) <= WIDTH:
@@ -104,6 +97,8 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
             *fill([unparse(e) for e in node.elts], deeper),
             f"{pad}{right}{suffix}",
         ]
+    if isinstance(node, ast.Lambda):
+        return wrap(f"{prefix}lambda {unparse(node.args)}: ", node.body, suffix, indent)
     if isinstance(node, ast.Attribute):
         return wrap(prefix, node.value, f".{node.attr}{suffix}", indent)
     if isinstance(node, ast.IfExp):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from fuzzer.campaign import versions
@@ -61,15 +60,14 @@ def _store(zygote: Zygote, crashes: Path, target: Target, small: Case, given: Pa
     store = FindingStore(crashes, create=True)
     examiner = Examiner(zygote.path, store, versions.installed(), reduce_seconds=1.0)
     try:
-        finding = store.get(target.name) if not given.exists() else None
-        found = finding.first_seen if finding else ""
-        outcome = examiner.adopt(Suspicion(small, target.verdict, found))
+        finding = store.at(target.name)
+        outcome = examiner.adopt(Suspicion(small, target.verdict, finding.first_seen))
     finally:
         examiner.close()
     store.rebuild_index()
     if outcome.finding is None:
         return f"not stored: {outcome.why}"
-    return f"stored as {replace(outcome.finding).path}"
+    return f"stored as {outcome.finding.path}"
 
 
 def _words(measure: tuple[int, int, int, int]) -> str:

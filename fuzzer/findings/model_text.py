@@ -48,9 +48,7 @@ class ModelText:
             body.extend(self._node(typed, list(typed.node.operands)))
         inputs = [f"x{i}" for i in range(len(self.case.model.inputs))]
         arguments = [*weight_names(self.case), *inputs] if self.truth else inputs
-        head = (
-            f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
-        )
+        head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
         lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
         return [*self._helpers(), *lines]
 
@@ -116,9 +114,7 @@ class ModelText:
         body: list[str] = []
         for i, t in enumerate(self.case.model.inputs):
             shape, dtype = repr(t.shape), layout.string(t.dtype)
-            body += layout.assign(
-                f"x{i}", f'{keras}.Input(batch_shape={shape}, dtype={dtype}, name="x{i}")', 4
-            )
+            body += layout.assign(f"x{i}", f'{keras}.Input(batch_shape={shape}, dtype={dtype}, name="x{i}")', 4)
         wrapped = False
         for typed in self.case.model.typed:
             if typed.node.spec.keras is not None and layer_fits(typed):
@@ -247,9 +243,7 @@ def _traced(case: Case, truth: bool) -> list[str]:
         function = f"lambda {', '.join(inputs)}: model({', '.join([*weights, *inputs])})"
     else:
         function = "model"
-    specs = ", ".join(
-        f'tf.TensorSpec({t.shape!r}, tf.{t.dtype}, name="x{i}")' for i, t in enumerate(case.model.inputs)
-    )
+    specs = ", ".join(f'tf.TensorSpec({t.shape!r}, tf.{t.dtype}, name="x{i}")' for i, t in enumerate(case.model.inputs))
     return [
         *lines,
         *_inside(layout.assign("specs", f"[{specs}]", _DEPTH)),

@@ -59,7 +59,8 @@ def graph_lines(case: Case) -> list[str]:
     lines = [f"    x{i}: {t}" for i, t in enumerate(case.model.inputs)]
     for typed in case.model.typed:
         attrs = ", ".join(f"{k}={v}" for k, v in typed.node.attrs.items())
-        lines.append(f"    {typed.name} = {typed.node.op}({', '.join(typed.node.operands)}; {attrs}): {types[typed.name]}")
+        call = f"{typed.node.op}({', '.join(typed.node.operands)}; {attrs})"
+        lines.append(f"    {typed.name} = {call}: {types[typed.name]}")
     return [*lines, f"    return {', '.join(case.model.outputs)}"]
 
 

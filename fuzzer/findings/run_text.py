@@ -73,6 +73,8 @@ def feed(case: Case) -> list[str]:
     """Lines that set the inputs of `interpreter` from `inputs`."""
     lines = ["for detail in interpreter.get_input_details():"]
     if len(case.model.inputs) == 1:
+        if case.conversion.io == "float32":
+            return [*lines, '    interpreter.set_tensor(detail["index"], inputs[0])']
         lines.append("    value = inputs[0]")
     else:
         # Inputs come in an order of the converter's: their names say which is which.

@@ -122,10 +122,7 @@ class _Script:
         modules = {"os", "sys"}
         if self.verdict.kind in DEATHS:
             modules |= {"subprocess", "resource" if self.verdict.kind is Kind.OUT_OF_MEMORY else "signal"}
-        if (
-            self.case.conversion.entry in ("saved_model", "legacy_keras")
-            and self.reach is not Stage.REFERENCE
-        ):
+        if self.case.conversion.entry in ("saved_model", "legacy_keras") and self.reach is not Stage.REFERENCE:
             modules.add("tempfile")
         runs = self.reach in (Stage.INVOKE, Stage.COMPARE)
         if runs and len(self.case.model.inputs) > 1:
@@ -146,15 +143,14 @@ class _Script:
             lines.append("from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter")
         if self._keras and self.case.conversion.entry == "legacy_keras":
             lines.append("import tf_keras")
-        shown = ['"tensorflow", tf.__version__', '"numpy", np.__version__']
-        shown += (
-            ['"ai-edge-litert", importlib.metadata.version("ai-edge-litert")'] if self.needs_litert else []
-        )
+        shown = []
+        shown += ['"ai-edge-litert", importlib.metadata.version("ai-edge-litert")'] if self.needs_litert else []
         shown += ['"tf-keras", tf_keras.__version__'] if "import tf_keras" in lines else []
         return [
             *lines,
             "",
-            *layout.wrap("", layout.expression(f"print({', '.join(shown)}, flush=True)"), "", 0),
+            'print("tensorflow", tf.__version__, "numpy", np.__version__, flush=True)',
+            *(f"print({package})" for package in shown),
             *(['np.seterr(all="ignore")'] if self.compares else []),
         ]
 
@@ -311,9 +307,7 @@ class _Script:
     def _guard(self) -> list[str]:
         """Lines right before the guilty stage that turn a hang or a flood of memory into a death."""
         if self.verdict.kind is Kind.HANG:
-            return [
-                f"signal.setitimer(signal.ITIMER_PROF, {self._cpu_s})  # seconds of CPU time, then SIGPROF"
-            ]
+            return [f"signal.setitimer(signal.ITIMER_PROF, {self._cpu_s})  # seconds of CPU time, then SIGPROF"]
         if self.verdict.kind is Kind.OUT_OF_MEMORY:
             return [
                 'with open("/proc/self/statm") as file:',

@@ -72,9 +72,7 @@ def definition(function: Callable[..., Any]) -> ast.FunctionDef:
     return node
 
 
-def bind(
-    function: Callable[..., Any], operands: Sequence[str], given: Mapping[str, ast.expr]
-) -> dict[str, ast.expr]:
+def bind(function: Callable[..., Any], operands: Sequence[str], given: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
     """What each parameter but the first (the module) stands for. A missing operand or weight is None."""
     arguments = definition(function).args
     bound: dict[str, ast.expr] = {}
@@ -262,12 +260,7 @@ class Folder(ast.NodeTransformer):
         if is_literal(left) and is_literal(right):
             return literal(compare(_plain(left), _plain(right)))
         identity = isinstance(node.ops[0], ast.Is | ast.IsNot)
-        if (
-            identity
-            and isinstance(right, ast.Constant)
-            and right.value is None
-            and isinstance(left, ast.Name)
-        ):
+        if identity and isinstance(right, ast.Constant) and right.value is None and isinstance(left, ast.Name):
             return literal(isinstance(node.ops[0], ast.IsNot))
         return node
 
@@ -276,11 +269,7 @@ class Folder(ast.NodeTransformer):
         left, right = node.left, node.comparators[0]
         if self._any_dtype or not (isinstance(left, ast.Attribute) and left.attr == "dtype"):
             return None
-        if not (
-            isinstance(left.value, ast.Name)
-            and left.value.id in self._types
-            and isinstance(right, ast.Attribute)
-        ):
+        if not (isinstance(left.value, ast.Name) and left.value.id in self._types and isinstance(right, ast.Attribute)):
             return None
         same = self._types[left.value.id].dtype == right.attr
         return same if isinstance(node.ops[0], ast.Eq) else not same
@@ -320,11 +309,7 @@ class Folder(ast.NodeTransformer):
         """`"SAME".lower()`, `range(4)` and `len((1, 2))`."""
         self.generic_visit(node)
         of = node.func
-        if (
-            isinstance(of, ast.Attribute)
-            and of.attr in ("lower", "upper")
-            and isinstance(of.value, ast.Constant)
-        ):
+        if isinstance(of, ast.Attribute) and of.attr in ("lower", "upper") and isinstance(of.value, ast.Constant):
             return literal(getattr(of.value.value, of.attr)())
         if isinstance(of, ast.Name) and of.id in ("range", "len") and all(is_literal(a) for a in node.args):
             arguments = [_plain(a) for a in node.args]

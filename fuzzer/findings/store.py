@@ -1,16 +1,16 @@
 """The findings of a crashes folder: journal, one folder a title, inbox, index.
 
-    crashes/
-      journal.jsonl          append-only, the truth
-      index.parquet          one row a finding, rebuilt from the journal
-      inbox/                 suspicions not yet examined
-      <slug>-<id>/           one folder a title: the sample that is shown
-        case.json            as found
-        minimal.json         minimised
-        verdict.json         what the oracle said of the minimal case
-        repro.py             TensorFlow and NumPy only
-        report.md            one page
-        model.tflite, tensors.npz, log.txt
+crashes/
+journal.jsonl          append-only, the truth
+index.parquet          one row a finding, rebuilt from the journal
+inbox/                 suspicions not yet examined
+<slug>-<id>/           one folder a title: the sample that is shown
+case.json            as found
+minimal.json         minimised
+verdict.json         what the oracle said of the minimal case
+repro.py             TensorFlow and NumPy only
+report.md            one page
+model.tflite, tensors.npz, log.txt
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class FindingStore:
             try:
                 (folder / inbox.FOLDER).mkdir(parents=True, exist_ok=True)
             except OSError as refused:
-                raise UserError(f"{folder} cannot be written ({refused.strerror}); choose another: --crashes DIR") from refused
+                reason = f"{folder} cannot be written ({refused.strerror}); choose another: --crashes DIR"
+                raise UserError(reason) from refused
         elif not folder.is_dir():
             raise UserError(f"{folder} does not exist; run a campaign first, or name the folder: --crashes DIR")
         if create and not os.access(folder, os.W_OK):
@@ -100,6 +101,13 @@ class FindingStore:
             raise UserError(f"{id_!r} is the beginning of {len(found)} ids: {', '.join(f.id for f in found[:5])}")
         raise UserError(f"no finding {id_!r} in {self.folder}; `python -m fuzzer status` lists them")
 
+    def at(self, name: str) -> Finding:
+        """The finding with that id, or in the folder of that name. Raises `UserError` when there is none."""
+        for finding in self.findings():
+            if name in (finding.id, finding.path):
+                return finding
+        raise UserError(f"no finding {name!r} in {self.folder}; name its folder of findings: --crashes DIR")
+
     def files(self, id_: str) -> Path:
         """The folder of a finding."""
         return self.folder / self.get(id_).path
@@ -136,7 +144,7 @@ class FindingStore:
         """Keeps a bounded number of older samples, as `older/1` and so on, inside `.older`."""
         shelf = self.folder / ".older" / target.name
         shelf.mkdir(parents=True, exist_ok=True)
-        kept = sorted((int(p.name) for p in shelf.iterdir() if p.name.isdigit()))
+        kept = sorted(int(p.name) for p in shelf.iterdir() if p.name.isdigit())
         target.replace(shelf / str((kept[-1] if kept else 0) + 1))
         for old in kept[: max(0, len(kept) + 1 - MAX_OLD_SAMPLES)]:
             shutil.rmtree(shelf / str(old), ignore_errors=True)

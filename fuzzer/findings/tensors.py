@@ -38,21 +38,15 @@ class Tensors:
     lines: list[str] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
 
-    def add(
-        self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot | None = None
-    ) -> None:
+    def add(self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot | None = None) -> None:
         """Defines `variable` as `value`, the numbers that the recipe makes."""
-        self.lines.extend(
-            _small(variable, value) or self._seeded(variable, value, type_, recipe, slot or Slot())
-        )
+        self.lines.extend(_small(variable, value) or self._seeded(variable, value, type_, recipe, slot or Slot()))
 
     def _help(self, text: list[str]) -> None:
         if text[0] not in self.helpers:
             self.helpers.extend(text)
 
-    def _seeded(
-        self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot
-    ) -> list[str]:
+    def _seeded(self, variable: str, value: Array, type_: TensorType, recipe: Recipe, slot: Slot) -> list[str]:
         shape = repr(type_.shape if len(type_.shape) != 1 else type_.shape[0])
         dtype = type_.dtype
         if recipe.distribution == "literal":
@@ -104,9 +98,7 @@ def weights(case: Case, into: Tensors) -> list[str]:
         for i, slot in enumerate(typed.slots):
             variable = f"{typed.name}_{slot.name}"
             recipe = typed.node.weights.get(slot.name, Recipe("normal", i))
-            into.add(
-                variable, values[slot.name], slot.type, recipe, Slot(slot.unit, slot.base, slot.positive)
-            )
+            into.add(variable, values[slot.name], slot.type, recipe, Slot(slot.unit, slot.base, slot.positive))
             names.append(variable)
     return names
 

@@ -19,9 +19,9 @@ def title_of(verdict: Verdict, case: Case) -> str:
     where = f"{verdict.kind.value} in {verdict.stage.value}"
     if verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and verdict.blame not in ("", "converter"):
         return _line(f"{where}: {verdict.message}")
-    runtime = "" if verdict.runtime in ("", "converter") or verdict.runtime in verdict.message else f" [{verdict.runtime}]"
-    if verdict.kind not in DEATHS:
-        runtime = ""  # errors: runtimes that say the same share a title
+    # Errors: runtimes that say the same share a title.
+    told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
+    runtime = "" if told else f" [{verdict.runtime}]"
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {case.conversion.scheme})")
 
 

@@ -30,8 +30,8 @@ def truth_and_bounds(inputs):
     """The outputs in float64, and how far a sound result in @own@ may be from each element.
 
     That is the larger of the error of TensorFlow itself and of how far the element moves when every
-    weight, input and intermediate value moves by up to one rounding, plus two roundings of the largest
-    intermediate value.
+    weight, input and intermediate value moves by up to one rounding, plus two roundings of the
+    largest intermediate value.
     """
     rounding, largest = @unit@, 0.0
 
@@ -155,7 +155,7 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
 _NAN_TRUTH = '''
 
 def judge(name, outputs):
-    """Counts the elements that are NaN or infinite where the expected ones are finite, far from overflow."""
+    """Counts what is NaN or infinite where the expected value is finite and far from overflow."""
     count, example = 0, ""
     for o, (y, t, v) in enumerate(zip(outputs, tensorflow, truth)):
         if y.dtype.kind == "f":

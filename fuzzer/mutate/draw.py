@@ -57,7 +57,7 @@ def input_recipe(rng: Random, distribution: str | None = None) -> Recipe:
 
 def inference(rng: Random) -> Inference:
     """Four samples, one of each distribution, on every runtime."""
-    inputs = DEFAULT_INPUTS
+    inputs: tuple[Recipe, ...] = DEFAULT_INPUTS
     if rng.random() < 0.5:
         inputs = tuple(input_recipe(rng, r.distribution) for r in DEFAULT_INPUTS)
     return Inference(inputs=inputs, threads=1 if rng.random() < 0.95 else rng.choice((2, 4)))

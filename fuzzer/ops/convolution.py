@@ -19,9 +19,7 @@ _DILATIONS = Ints(2, 1, 3, 1)
 def _spatial(x: TensorType, attrs: Attrs) -> tuple[int, int]:
     kernel, strides, dilations = pair(attrs["kernel"]), pair(attrs["strides"]), pair(attrs["dilations"])
     padding = str(attrs["padding"])
-    height, width = (
-        window_size(x.shape[1 + i], kernel[i], strides[i], dilations[i], padding) for i in range(2)
-    )
+    height, width = (window_size(x.shape[1 + i], kernel[i], strides[i], dilations[i], padding) for i in range(2))
     return height, width
 
 
@@ -113,9 +111,7 @@ CONV2D = Op(
 # --- depthwise_conv2d -------------------------------------------------------------------------------------
 
 
-def depthwise_conv2d(
-    tf: Any, x: Any, *, filter: Any, bias: Any, strides: Any, dilations: Any, padding: Any
-) -> Any:
+def depthwise_conv2d(tf: Any, x: Any, *, filter: Any, bias: Any, strides: Any, dilations: Any, padding: Any) -> Any:
     """Computes a depthwise convolution with an optional bias."""
     y = tf.nn.depthwise_conv2d(x, filter, strides=(1, *strides, 1), padding=padding, dilations=dilations)
     return tf.nn.bias_add(y, bias) if bias is not None else y
@@ -186,9 +182,7 @@ def separable_conv2d(
     tf: Any, x: Any, *, depthwise: Any, pointwise: Any, bias: Any, strides: Any, dilations: Any, padding: Any
 ) -> Any:
     """Computes a depthwise convolution, then a 1x1 convolution, with an optional bias."""
-    y = tf.nn.separable_conv2d(
-        x, depthwise, pointwise, strides=(1, *strides, 1), padding=padding, dilations=dilations
-    )
+    y = tf.nn.separable_conv2d(x, depthwise, pointwise, strides=(1, *strides, 1), padding=padding, dilations=dilations)
     return tf.nn.bias_add(y, bias) if bias is not None else y
 
 

@@ -10,9 +10,7 @@ from fuzzer.ops.domains import Flag, Float
 from fuzzer.ops.spec import FLOATS, Attrs, Op, TensorType, WeightSlot
 
 
-def batch_norm(
-    tf: Any, x: Any, *, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: Any, fused: Any
-) -> Any:
+def batch_norm(tf: Any, x: Any, *, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: Any, fused: Any) -> Any:
     """Computes gamma * (x - mean) / sqrt(variance + epsilon) + beta over the last axis.
 
     The fused kernel exists for float32 images only; everything else takes the plain formula.

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fuzzer.ops.domains import Choice, Flag, Ints
+from fuzzer.ops.domains import Choice, Domain, Flag, Ints
 from fuzzer.ops.spec import FLOATS, Attrs, Op, TensorType, pair
 from fuzzer.ops.window import window_size
 
-_ATTRS = {"size": Ints(2, 1, 5, 2), "strides": Ints(2, 1, 4, 1), "padding": Choice(("VALID", "SAME"))}
+_ATTRS: dict[str, Domain] = {
+    "size": Ints(2, 1, 5, 2),
+    "strides": Ints(2, 1, 4, 1),
+    "padding": Choice(("VALID", "SAME")),
+}
 
 
 def max_pool(tf: Any, x: Any, *, size: Any, strides: Any, padding: Any) -> Any:

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuzzer.errors import UnfitError
-from fuzzer.ops.domains import Flag, Int
+from fuzzer.ops.domains import Domain, Flag, Int
 from fuzzer.ops.spec import Attrs, Op, TensorType, WeightSlot, integer
 
-_ATTRS = {"units": Int(1, 16, 1), "sequences": Flag(), "unroll": Flag(True)}
+_ATTRS: dict[str, Domain] = {"units": Int(1, 16, 1), "sequences": Flag(), "unroll": Flag(True)}
 _MAX_STEPS = 12  # unrolled steps; beyond this the trace alone takes a second
 
 
-def lstm(
-    tf: Any, x: Any, *, kernel: Any, recurrent: Any, bias: Any, units: Any, sequences: Any, unroll: Any
-) -> Any:
+def lstm(tf: Any, x: Any, *, kernel: Any, recurrent: Any, bias: Any, units: Any, sequences: Any, unroll: Any) -> Any:
     """Computes an LSTM with Keras' gate order i, f, c, o (Hochreiter 1997; forget gate as in Keras)."""
     steps = tf.unstack(x, axis=1) if unroll else tf.transpose(x, [1, 0, 2])
     zero = tf.zeros([x.shape[0], units], x.dtype)
@@ -35,13 +33,11 @@ def lstm(
             h, c = cell(h, c, step)
             outputs.append(h)
         return tf.stack(outputs, axis=1) if sequences else h
-    outputs = tf.scan(lambda state, step: cell(*state, step), steps, initializer=(zero, zero))[0]
+    outputs = tf.scan(lambda state, step: cell(state[0], state[1], step), steps, initializer=(zero, zero))[0]
     return tf.transpose(outputs, [1, 0, 2]) if sequences else outputs[-1]
 
 
-def gru(
-    tf: Any, x: Any, *, kernel: Any, recurrent: Any, bias: Any, units: Any, sequences: Any, unroll: Any
-) -> Any:
+def gru(tf: Any, x: Any, *, kernel: Any, recurrent: Any, bias: Any, units: Any, sequences: Any, unroll: Any) -> Any:
     """Computes a GRU with Keras' gate order z, r, h and reset after the product (Cho et al. 2014)."""
     steps = tf.unstack(x, axis=1) if unroll else tf.transpose(x, [1, 0, 2])
     zero = tf.zeros([x.shape[0], units], x.dtype)
@@ -111,7 +107,7 @@ def _rnn_weights(gates: int, bias_rows: int) -> Any:
         bias_shape = (bias_rows, width) if bias_rows > 1 else (width,)
         return (
             WeightSlot("kernel", TensorType((x.shape[2], width), x.dtype), float(f"{x.shape[2] ** -0.5:.4g}")),
-            WeightSlot("recurrent", TensorType((units, width), x.dtype), float(f"{units ** -0.5:.4g}")),
+            WeightSlot("recurrent", TensorType((units, width), x.dtype), float(f"{units**-0.5:.4g}")),
             WeightSlot("bias", TensorType(bias_shape, x.dtype), 0.5),
         )
 

@@ -134,7 +134,16 @@ OPS = (
         dtypes=_DTYPES,
         keras=concat_layer,
     ),
-    Op("transpose", transpose, _transpose_type, attrs={"rotate": Int(1, 4, 1)}, cost=_free, ranks=(2, 3, 4, 5), dtypes=_DTYPES, weight=0.7),
+    Op(
+        "transpose",
+        transpose,
+        _transpose_type,
+        attrs={"rotate": Int(1, 4, 1)},
+        cost=_free,
+        ranks=(2, 3, 4, 5),
+        dtypes=_DTYPES,
+        weight=0.7,
+    ),
     Op(
         "pad",
         pad,

@@ -89,7 +89,9 @@ def _compare(record: CaseRun, run: RuntimeRun, base: str, expected: list[list[Ar
                 steps = max(steps or 0.0, apart if slot.scale else apart / scale)
             to_tensorflow = max(to_tensorflow, error(real(actual, slot), real(record.reference[s][o], None))[0])
     _, s, o = worst
-    at, want_value, actual_value = _where(real(run.samples[s][o], run.outputs[o]), real(expected[s][o], run.outputs[o] if base != EAGER else None))
+    slot = run.outputs[o]
+    want_real = real(expected[s][o], slot if base != EAGER else None)
+    at, want_value, actual_value = _where(real(run.samples[s][o], slot), want_real)
     return Divergence(
         run.runtime, base, max(0.0, worst[0]), steps, specials, s, o, at, want_value, actual_value, to_tensorflow
     )
@@ -142,9 +144,7 @@ def _finite(value: Array) -> NDArray[np.float64]:
     return np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _where(
-    actual: NDArray[np.float64], expected: NDArray[np.float64]
-) -> tuple[tuple[int, ...], float, float]:
+def _where(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> tuple[tuple[int, ...], float, float]:
     """Index, expected and actual value of the largest finite error."""
     if actual.size == 0:
         return (), 0.0, 0.0

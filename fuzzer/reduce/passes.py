@@ -98,9 +98,7 @@ def _pruned(case: Case, model: Model) -> Case:
     names = {f"n{old}": f"n{new}" for new, old in enumerate(kept)}
     names.update({f"x{old}": f"x{new}" for new, old in enumerate(inputs)})
     try:
-        nodes = tuple(
-            replace(model.nodes[i], operands=tuple(names[o] for o in model.nodes[i].operands)) for i in kept
-        )
+        nodes = tuple(replace(model.nodes[i], operands=tuple(names[o] for o in model.nodes[i].operands)) for i in kept)
         outputs = tuple(dict.fromkeys(names[o] for o in model.outputs))
     except KeyError:
         return case
@@ -151,7 +149,7 @@ def _smaller(value: Value, default: Value) -> Iterator[Value]:
     if value == default:
         return
     yield default
-    if isinstance(value, bool) or isinstance(value, str | float):
+    if isinstance(value, bool | str | float):
         return
     if isinstance(value, tuple):
         for i, v in enumerate(value):

@@ -187,9 +187,7 @@ def demo_snapshot(now: datetime = NOW, elapsed_s: float = 3723.0) -> Snapshot:
             "shape": 40,
         },
         mutators={"insert": (8000, 7900), "rewire": (5000, 4700)},
-        history=tuple(
-            (t, int(t * 12.1), int(1426 * (t / 30) ** 0.45), int((t / 300) ** 0.99)) for t in steps
-        ),
+        history=tuple((t, int(t * 12.1), int(1426 * (t / 30) ** 0.45), int((t / 300) ** 0.99)) for t in steps),
     )
 
 
@@ -279,8 +277,7 @@ def write_files(folder: Path, finding: Finding) -> None:
         },
     }
     runs = [
-        {"runtime": r, "input": "uniform:1", "value": 0.7 + i / 50, "steps": i * 12}
-        for i, r in enumerate(_RUNTIMES)
+        {"runtime": r, "input": "uniform:1", "value": 0.7 + i / 50, "steps": i * 12} for i, r in enumerate(_RUNTIMES)
     ]
     evidence = {
         "first diverging tensor": "model/relu/Relu;model/add",

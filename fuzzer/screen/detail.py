@@ -218,11 +218,7 @@ def _records_table(name: str, records: list[dict[str, Any]]) -> RenderableType:
 def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
     """Everything the index knows of a finding."""
     smaller = f"minimised to {finding.nodes} nodes" if finding.minimised else "not minimised yet (key m)"
-    rate = (
-        f"{finding.reproduced} of {finding.repeats} fresh runs"
-        if finding.repeats
-        else "not replayed yet (key r)"
-    )
+    rate = f"{finding.reproduced} of {finding.repeats} fresh runs" if finding.repeats else "not replayed yet (key r)"
     rows = [
         ("ops", " > ".join(finding.ops)),
         ("patterns", ", ".join(finding.patterns)),

@@ -40,9 +40,7 @@ def _types(tree: dict[str, Any]) -> tuple[dict[str, str], str]:
 
 def _caption(model: dict[str, Any], caption: str) -> str:
     patterns = ", ".join(str(p) for p in _list(model.get("patterns")))
-    return one_line(
-        f"{caption}: {len(_list(model.get('nodes')))} nodes" + (f", from {patterns}" if patterns else "")
-    )
+    return one_line(f"{caption}: {len(_list(model.get('nodes')))} nodes" + (f", from {patterns}" if patterns else ""))
 
 
 def _list(value: Any) -> list[Any]:

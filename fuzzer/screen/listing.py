@@ -41,9 +41,7 @@ class View:
         """The findings that pass every filter, in order."""
         words = self.search.casefold().split()
         passed = (
-            f
-            for f in findings
-            if self.state in (ALL, f.state) and self.kind in (ALL, f.kind) and _holds(f, words)
+            f for f in findings if self.state in (ALL, f.state) and self.kind in (ALL, f.kind) and _holds(f, words)
         )
         return sorted(passed, key=SORTS[self.sort])
 

@@ -57,9 +57,7 @@ def render(snapshot: Snapshot, width: int, height: int) -> RenderableType:
 
 def _narrow_body(snapshot: Snapshot, width: int, rows: int) -> Lines:
     worst_rows = min(len(snapshot.worst), 3 if rows >= 12 else 2) if rows >= 8 else 0
-    tail = (
-        [heading("worst divergences", width), *worst_lines(snapshot, width, worst_rows)] if worst_rows else []
-    )
+    tail = [heading("worst divergences", width), *worst_lines(snapshot, width, worst_rows)] if worst_rows else []
     return findings(snapshot, width, rows - len(tail)) + tail
 
 

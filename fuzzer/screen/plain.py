@@ -100,38 +100,26 @@ def _titles(snapshot: Snapshot) -> list[str]:
     if not snapshot.titles:
         return ["findings: none"]
     fresh = sum(t.this_run for t in snapshot.titles)
-    lines = [
-        f"findings: {len(snapshot.titles)} in {one_line(snapshot.crashes_dir) or 'crashes'}, {fresh} new (+)"
-    ]
-    ranked = sorted(
-        snapshot.titles, key=lambda t: (not t.this_run, urgency(t.kind, t.unit, t.severity), t.title)
-    )
+    lines = [f"findings: {len(snapshot.titles)} in {one_line(snapshot.crashes_dir) or 'crashes'}, {fresh} new (+)"]
+    ranked = sorted(snapshot.titles, key=lambda t: (not t.this_run, urgency(t.kind, t.unit, t.severity), t.title))
     kind_width = min(16, max(len(one_line(t.kind)) for t in ranked))
     for t in ranked:
         mark = "+" if t.this_run else " "
         bad = f"{severity(t.severity, t.unit):>11} x{short_count(t.count):<4}"
-        lines.append(
-            f"{mark} {one_line(t.id):<12} {one_line(t.kind):<{kind_width}} {bad} {one_line(t.title)}"
-        )
+        lines.append(f"{mark} {one_line(t.id):<12} {one_line(t.kind):<{kind_width}} {bad} {one_line(t.title)}")
     return lines
 
 
 def _next_steps(snapshot: Snapshot) -> list[str]:
     steps = []
     if snapshot.titles:
-        where = (
-            f" --crashes {shlex.quote(snapshot.crashes_dir)}"
-            if snapshot.crashes_dir not in ("", "crashes")
-            else ""
-        )
+        where = f" --crashes {shlex.quote(snapshot.crashes_dir)}" if snapshot.crashes_dir not in ("", "crashes") else ""
         steps += [
             (f"python -m fuzzer triage{where}", "look at the findings and mark them"),
             (f"python -m fuzzer replay --all{where}", "check that each one still reproduces"),
         ]
     if snapshot.pending:
-        steps.append(
-            ("python -m fuzzer --minutes 10", f"goes on, with the {count(snapshot.pending)} pending first")
-        )
+        steps.append(("python -m fuzzer --minutes 10", f"goes on, with the {count(snapshot.pending)} pending first"))
     if not steps:
         steps.append(("python -m fuzzer --hours 8", "go on from the corpus"))
     width = max(len(command) for command, _ in steps)

@@ -103,9 +103,7 @@ def _share(row: dict[str, Cell]) -> float:
     return sum(c.suspicious for c in row.values()) / compared if compared else 0.0
 
 
-def _heat_row(
-    name: str, row: dict[str, Cell], schemes: list[str], name_width: int, width: int, worst: bool
-) -> Text:
+def _heat_row(name: str, row: dict[str, Cell], schemes: list[str], name_width: int, width: int, worst: bool) -> Text:
     text = line(fit(name, name_width))
     for scheme in schemes:
         cell = row.get(scheme)
@@ -120,9 +118,7 @@ def _rest_row(rest: list[dict[str, Cell]], schemes: list[str], name_width: int, 
     text = line((fit(f"{len(rest)} more patterns", name_width), "dim"))
     for scheme in schemes:
         cells = [row[scheme] for row in rest if scheme in row]
-        total = Cell(
-            sum(c.cases for c in cells), sum(c.compared for c in cells), sum(c.suspicious for c in cells)
-        )
+        total = Cell(sum(c.cases for c in cells), sum(c.compared for c in cells), sum(c.suspicious for c in cells))
         text.append(" ")
         text.append(fit(heat_cell(total), width - 1, right=True), "dim")
     return text

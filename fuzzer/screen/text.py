@@ -215,9 +215,7 @@ def sparkline(values: Sequence[float], width: int, *, log: bool = False) -> str:
         return ""
     if len(clean) > width:
         step = len(clean) / width
-        clean = [
-            max(clean[int(i * step) : max(int((i + 1) * step), int(i * step) + 1)]) for i in range(width)
-        ]
+        clean = [max(clean[int(i * step) : max(int((i + 1) * step), int(i * step) + 1)]) for i in range(width)]
     if log:
         clean = [math.log1p(v) for v in clean]
     top = max(clean)

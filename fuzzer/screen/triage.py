@@ -208,9 +208,7 @@ class TriageApp(App[None]):
         ended = self._jobs.poll()
         if ended:
             self._leaving = False
-            self._say(
-                f"{ended.verb} {'failed: ' if ended.failed else 'done: '}{ended.outcome} ({ended.title})"
-            )
+            self._say(f"{ended.verb} {'failed: ' if ended.failed else 'done: '}{ended.outcome} ({ended.title})")
             self.reload()
         if self._message and self._clock() > self._message_until:
             self._message = ""

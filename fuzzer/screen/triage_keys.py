@@ -88,9 +88,7 @@ def footer(width: int) -> Lines:
 
 def help_text() -> RenderableType:
     """The page behind `?`."""
-    parts: list[RenderableType] = [
-        line(("Triage: look at every finding, decide what it is, report it.", "bold"))
-    ]
+    parts: list[RenderableType] = [line(("Triage: look at every finding, decide what it is, report it.", "bold"))]
     for name, keys in SECTIONS.items():
         table = Table.grid(padding=(0, 2))
         table.add_column(justify="right", style="bold", no_wrap=True, min_width=5)

@@ -185,9 +185,7 @@ class AskOriginal(ModalScreen[str | None]):
         super().__init__()
         self._finding = finding
         # Likely originals first: the same kind, then the same ops.
-        self._others = sorted(
-            others, key=lambda f: (f.kind != finding.kind, f.ops != finding.ops, f.title.casefold())
-        )
+        self._others = sorted(others, key=lambda f: (f.kind != finding.kind, f.ops != finding.ops, f.title.casefold()))
         self._shown: list[Finding] = []
 
     def compose(self) -> ComposeResult:

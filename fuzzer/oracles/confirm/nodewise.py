@@ -226,7 +226,16 @@ def _compare(
         ratio = apart / np.maximum(bound, 1e-30)
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), want.shape))
         found = NodeDivergence(
-            position, op, runtime, float(ratio[at]), float(apart[at]), unit, at, float(left[at]), float(right[at]), specials
+            position,
+            op,
+            runtime,
+            float(ratio[at]),
+            float(apart[at]),
+            unit,
+            at,
+            float(left[at]),
+            float(right[at]),
+            specials,
         )
         if worst is None or found.ratio > worst.ratio:
             worst = found
@@ -262,7 +271,9 @@ def _range(flat: Flat, op: FlatOp) -> float:
 def _nudged(value: Array, random: np.random.RandomState) -> Array:
     if value.dtype.kind != "f":
         return value
-    return (value * (1.0 + 4 * FLOAT_UNIT * random.uniform(-1.0, 1.0, value.shape))).astype(value.dtype)
+    factor = 1.0 + 4 * FLOAT_UNIT * random.uniform(-1.0, 1.0, value.shape)
+    moved: Array = (value.astype(np.float64) * factor).astype(value.dtype)
+    return moved
 
 
 def _hybrid_bound(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> float:
@@ -280,4 +291,3 @@ def _hybrid_bound(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> float:
             axes = tuple(range(weights.ndim - 1)) if op.name == "DEPTHWISE_CONV_2D" else tuple(range(1, weights.ndim))
             largest = max(largest, float(weights.sum(axis=axes).max(initial=0.0)))
     return step * largest
-

@@ -44,9 +44,7 @@ class Truth:
         self.exact = all(t.dtype.startswith("int") for t in case.model.output_types)
         for sample, reference in zip(samples_of(case), record.reference, strict=True):
             true, largest = _run(tf, case, sample, weights, None)
-            moved = [
-                _run(tf, case, sample, weights, np.random.RandomState(seed))[0] for seed in range(PERTURBATIONS)
-            ]
+            moved = [_run(tf, case, sample, weights, np.random.RandomState(seed))[0] for seed in range(PERTURBATIONS)]
             self.values.append(true)
             self.bounds.append(
                 [
@@ -86,13 +84,14 @@ def _run(
 
 
 def _bound(true: Real, moved: list[Real], reference: Real, largest: float, unit: float) -> Real:
-    """Per element; a quarter of the mean keeps an element whose few random moves happened to cancel from a bound of 0."""
+    """Per element; a quarter of the mean serves elements whose few random moves happened to cancel."""
     motion = np.maximum.reduce([np.abs(m - true) for m in moved])
     own = np.abs(reference - true)
     bound = np.nan_to_num(np.maximum(motion, own), nan=np.inf)
     finite = bound[np.isfinite(bound)]
     mean = float(finite.mean()) if finite.size else 0.0
-    return np.maximum(bound, 0.25 * mean) + 2 * unit * largest
+    widened: Real = np.maximum(bound, 0.25 * mean) + 2 * unit * largest
+    return widened
 
 
 def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
@@ -134,10 +133,20 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         blame = "converter"
     else:
         message = f"{_family(guilty)} is wrong against the float64 truth"
-    evidence = {**suspicion.evidence, "ratios": {k: float(f"{v:.4g}") for k, v in found.items()}, "runtimes": list(guilty)}
+    evidence = {
+        **suspicion.evidence,
+        "ratios": {k: float(f"{v:.4g}") for k, v in found.items()},
+        "runtimes": list(guilty),
+    }
     return Confirmation(
         replace(
-            suspicion, message=message, runtime=runtime, severity=severity, unit="x bound", blame=blame, evidence=evidence
+            suspicion,
+            message=message,
+            runtime=runtime,
+            severity=severity,
+            unit="x bound",
+            blame=blame,
+            evidence=evidence,
         ),
         "beyond the error bound",
     )
@@ -152,7 +161,7 @@ def _confirm_special(record: CaseRun, truth: Truth, suspicion: Verdict) -> Confi
                 if actual.dtype.kind != "f":
                     continue
                 reference = record.reference[s][o]
-                limit = float(np.finfo(actual.dtype).max) / 1e3
+                limit = float(np.finfo(str(actual.dtype)).max) / 1e3
                 safe = np.isfinite(reference) & np.isfinite(truth.values[s][o]) & (np.abs(truth.values[s][o]) < limit)
                 guilty[runtime] = guilty.get(runtime, 0) + int(np.sum(safe & ~np.isfinite(actual)))
     guilty = {r: n for r, n in guilty.items() if n}
