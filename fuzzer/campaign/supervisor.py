@@ -37,6 +37,7 @@ from fuzzer.findings import FindingStore, inbox
 STATUS_FILE = "status.json"
 _STATUS_S = 1.0
 _TICK_S = 0.2
+_DRAW_S = 0.5
 _DRIVER_GRACE_S = 8.0
 """How long a driver may take for its last case before it is killed."""
 MAX_BARREN_STARTS = 4
@@ -97,6 +98,7 @@ class Supervisor:
         self._new: set[str] = set()
         self._newest = ""
         self._last_status = 0.0
+        self._last_tick = -1.0
         self._corpus_size = 0
         self._examination: Examination | None = None
         self._index_stale = True
@@ -109,10 +111,11 @@ class Supervisor:
         zygote = Zygote(self.config.target, self.corpus.state / "zygote.log")
         try:
             self._prepare()
+            # Drivers load while TensorFlow does: the zygote's socket is there already and answers when it is ready.
+            self._start_workers(zygote)
             self._wait_for(zygote)
             self._examination = Examination(zygote, self.config.crashes, versions.installed(), self.config.limits)
             self._examination.start()
-            self._start_workers(zygote)
             self._state = "running"
             self._loop(zygote)
             self._finish()
@@ -297,6 +300,9 @@ class Supervisor:
 
     def _tick(self) -> None:
         now = self.elapsed
+        if now - self._last_tick < _DRAW_S:
+            return
+        self._last_tick = now
         snapshot = self.snapshot()
         self.statistics.remember(now, len(self._new))
         if now - self._last_status >= _STATUS_S:

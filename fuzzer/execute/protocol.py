@@ -11,7 +11,7 @@ _HEADER = struct.Struct("<I")
 MAX_MESSAGE_BYTES = 64 << 20
 
 
-class ChannelClosed(Exception):  # noqa: N818  (an event, not an error of ours)
+class ChannelClosed(Exception):
     """The other side is gone."""
 
 

@@ -1,0 +1,140 @@
+"""Measures what a campaign costs: speed, overhead, start, recovery, memory. Prints a table; never fails on a number."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+import click
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+ABORTING = ROOT / "tests" / "regressions" / "xnnpack-int16x8-abort.json"
+HEALTHY_CASES = 40
+
+
+@click.command()
+@click.option("--minutes", default=3.0, show_default=True, help="Length of the measured campaign.")
+@click.option("--seed", default=1, show_default=True)
+def main(minutes: float, seed: int) -> None:
+    """Runs one campaign with one worker and a few single executors."""
+    console = Console()
+    table = Table("figure", "measured", "wanted")
+    with console.status("measuring single executors"):
+        for row in executor_figures():
+            table.add_row(*row)
+    with console.status(f"measuring a campaign of {minutes:g} minutes"):
+        for row in campaign_figures(minutes, seed):
+            table.add_row(*row)
+    console.print(table)
+    console.print(f"{os.cpu_count()} cores, load before {os.getloadavg()[2]:.1f}, seed {seed}")
+
+
+def executor_figures() -> list[tuple[str, str, str]]:
+    """Time to load the zygote, of a first and a warm case, and what an abort costs."""
+    from fuzzer.case import decode, to_json
+    from fuzzer.execute import Death, Executor, Zygote
+    from fuzzer.mutate import generate
+
+    begun = time.monotonic()
+    zygote = Zygote()
+    zygote.wait_ready()
+    loaded = time.monotonic() - begun
+    executor = Executor(zygote.path)
+    case = next(c for c in (generate(Random(s)) for s in range(100)) if c.conversion.entry == "concrete_function")
+    healthy = {"command": "run", "case": to_json(case)}
+
+    def timed(request: dict[str, object]) -> float:
+        start = time.monotonic()
+        executor.run(request)
+        return time.monotonic() - start
+
+    first = timed(healthy)
+    warm = statistics.median(timed(healthy) for _ in range(HEALTHY_CASES))
+    rows = [
+        ("zygote ready", f"{loaded:.1f} s", ""),
+        ("first case in a fork", f"{first:.3f} s", ""),
+        ("warm case (median)", f"{warm:.3f} s", ""),
+    ]
+    if ABORTING.exists():
+        deadly = {"command": "run", "case": to_json(decode(ABORTING.read_bytes()))}
+        deaths, recoveries = 0, []
+        for _ in range(5):
+            answer = executor.run(deadly)
+            deaths += isinstance(answer, Death)
+            recoveries.append(timed(healthy) - warm)
+        rows.append(
+            (f"recovery after an abort ({deaths} of 5 died)", f"{statistics.median(recoveries):.3f} s", "<= 0.3 s")
+        )
+    executor.close()
+    zygote.stop()
+    return rows
+
+
+def campaign_figures(minutes: float, seed: int) -> list[tuple[str, str, str]]:
+    """One worker for `minutes`, watched from outside."""
+    with tempfile.TemporaryDirectory(prefix="fuzzer-bench-") as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "fuzzer", "run", "--minutes", str(minutes), "--seed", str(seed), "--plain"]
+        command += ["--workers", "1", "--corpus", str(folder / "corpus"), "--crashes", str(folder / "crashes")]
+        begun = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+        first, peaks = watch(process, folder / "corpus" / ".state" / "worker-0.slot", begun)
+        ended = time.monotonic() - begun
+        status = json.loads((folder / "crashes" / "status.json").read_bytes())
+    return [
+        ("cases / s and worker", f"{status['cases'] / (minutes * 60 - first):.1f}", ">= 12"),
+        ("overhead outside TensorFlow and TFLite", f"{status['overhead']:.1%}", "<= 15 %"),
+        ("first case executed after", f"{first:.1f} s", "<= 10 s"),
+        ("supervisor + driver, peak RSS", f"{peaks['engine']:.0f} MB", "<= 300 MB"),
+        ("executor, peak RSS", f"{peaks['executor']:.0f} MB", "<= 2048 MB"),
+        ("valid", f"{status['valid_share']:.1%}", ">= 95 %"),
+        ("converted", f"{status['conversion_share']:.1%}", ""),
+        ("cases, features, corpus", f"{status['cases']}, {status['features']}, {status['corpus']}", ""),
+        ("executor restarts, deaths", f"{status['restarts']}, {sum(status['deaths'].values())}", ""),
+        ("titles", str(len(status["titles"])), ""),
+        ("ended after", f"{ended:.1f} s of {minutes * 60:.0f} s", "+- 15 s"),
+    ]
+
+
+def watch(process: subprocess.Popen[bytes], slot: Path, begun: float) -> tuple[float, dict[str, float]]:
+    """Seconds until the first case was through, and peak memory in MB by role."""
+    first = 0.0
+    peaks = {"engine": 0.0, "executor": 0.0}
+    while process.poll() is None:
+        if not first and slot.exists() and slot.read_bytes()[:4] == b"IDLE":
+            first = time.monotonic() - begun
+        time.sleep(0.05 if not first else 1.0)
+        try:
+            sizes = roles(psutil.Process(process.pid))
+        except psutil.NoSuchProcess:
+            continue
+        for role, size in sizes.items():
+            peaks[role] = max(peaks[role], size)
+    return first, peaks
+
+
+def roles(supervisor: psutil.Process) -> dict[str, float]:
+    """Memory of supervisor and drivers together, and of the largest executor."""
+    sizes = {"engine": supervisor.memory_info().rss / 1e6, "executor": 0.0}
+    for child in supervisor.children():
+        line = " ".join(child.cmdline())
+        if "fuzzer.campaign.driver" in line:
+            sizes["engine"] += child.memory_info().rss / 1e6
+        elif "fuzzer.execute.zygote" in line:
+            found = [grandchild.memory_info().rss / 1e6 for grandchild in child.children()]
+            sizes["executor"] = max([sizes["executor"], *found])
+    return sizes
+
+
+if __name__ == "__main__":
+    main()

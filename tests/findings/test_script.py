@@ -1,0 +1,346 @@
+"""Reproducers: their text without TensorFlow, and (slow) real defects, run where `fuzzer` is out of reach."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fuzzer.build.values import samples_of, weights_of
+from fuzzer.case import DISTRIBUTIONS, RUNTIMES, Case, Conversion, Inference, Model, Node, Recipe
+from fuzzer.case.codec import from_json
+from fuzzer.errors import GenerateAnother
+from fuzzer.findings.fragment import fragment
+from fuzzer.findings.layout import WIDTH
+from fuzzer.findings.model_text import ModelText
+from fuzzer.findings.script import reproducer
+from fuzzer.mutate import generate, mutate
+from fuzzer.ops import TensorType, registry
+from fuzzer.oracles.messages import converter_message, normalise, runtime_message
+from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
+
+CASES = Path(__file__).parent / "cases"
+ALLOWED = {"importlib", "os", "re", "resource", "signal", "subprocess", "sys", "tempfile"}
+ALLOWED |= {"numpy", "tensorflow", "ai_edge_litert", "tf_keras"}
+HOSTILE = 'a"b\'c """ \'\'\' \\ \\N{DASH} \\" {title} %s\n"""\nimport os; os.system("boom")\n'
+HOSTILE += "\x00\x1b[31m\u202e\ud800"
+WHERE = {
+    Kind.VALUE: (Stage.COMPARE,),
+    Kind.NAN_PROPAGATION: (Stage.COMPARE,),
+    Kind.OUTPUT_COUNT: (Stage.COMPARE,),
+    Kind.SHAPE: (Stage.COMPARE,),
+    Kind.DTYPE: (Stage.COMPARE,),
+    Kind.CONVERTER_ERROR: (Stage.CONVERT,),
+    Kind.ALLOCATE_ERROR: (Stage.ALLOCATE,),
+    Kind.INVOKE_ERROR: (Stage.INVOKE,),
+    **dict.fromkeys(DEATHS, (Stage.REFERENCE, Stage.BUILD, Stage.CONVERT, Stage.ALLOCATE, Stage.INVOKE)),
+}
+
+
+def cases(count: int, seed: int) -> Iterator[tuple[Case, Random]]:
+    rng = Random(seed)
+    pool = [generate(rng) for _ in range(60)]
+    for _ in range(count):
+        case = rng.choice(pool)
+        for _ in range(rng.randint(0, 5)):
+            try:
+                case, _ = mutate(case, rng)
+            except GenerateAnother:
+                continue
+        yield case, rng
+
+
+def verdict(kind: Kind = Kind.VALUE, stage: Stage = Stage.COMPARE, runtime: str = "tf-xnnpack", **more: Any) -> Verdict:
+    evidence = {"message": "something failed", "signal": "SIGABRT", "runtimes": [runtime], **more}
+    return Verdict(stage, kind, "made up", runtime, 1e6, "x bound", evidence=evidence)
+
+
+def drawn_verdict(rng: Random) -> Verdict:
+    kind = rng.choice(sorted(WHERE))
+    made = verdict(kind, rng.choice(WHERE[kind]), rng.choice(RUNTIMES))
+    return replace(made, severity=rng.choice((10.0, 1e6)))
+
+
+def undefined(tree: ast.Module) -> set[str]:
+    """Names that are read and never defined anywhere."""
+    known = set(dir(builtins)) | {"__file__"}
+    read = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else known).add(node.id)
+        elif isinstance(node, ast.arg):
+            known.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            known.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            known.update((a.asname or a.name).split(".")[0] for a in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            known.add(node.name)
+    return read - known
+
+
+def imported(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(a.name.split(".")[0] for a in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).split(".")[0])
+    return found
+
+
+def numbers(script: str) -> dict[str, Any]:
+    """Runs only the lines of a script that define weights and inputs."""
+    data = re.compile(r"BOUNDARY|random|samples|n\d+_\w+|x\d+|sample\d+_x\d+")
+    body = [
+        node
+        for node in ast.parse(script).body
+        if (isinstance(node, ast.FunctionDef) and node.name == "cluster")
+        or (isinstance(node, ast.Assign) and data.fullmatch(ast.unparse(node.targets[0])))
+    ]
+    scope: dict[str, Any] = {"np": np}
+    exec(compile(ast.Module(body, []), "numbers", "exec"), scope)  # noqa: S102
+    return scope
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    assert actual.tobytes() == expected.tobytes()
+
+
+def assert_numbers(case: Case, script: str) -> None:
+    scope = numbers(script)
+    for typed, weights in zip(case.model.typed, weights_of(case), strict=True):
+        for name, value in weights.items():
+            assert_same(scope[f"{typed.name}_{name}"], value)
+    assert len(scope["samples"]) == len(case.inference.inputs)
+    for row, sample in zip(scope["samples"], samples_of(case), strict=True):
+        for actual, expected in zip(row, sample, strict=True):
+            assert_same(actual, expected)
+
+
+# --- text -------------------------------------------------------------------------------------------------
+
+
+def test_scripts_of_many_cases_are_python_that_needs_nothing_of_ours() -> None:
+    wide = 0
+    for case, rng in cases(300, 1):
+        made = drawn_verdict(rng)
+        script = reproducer(case, made, "a title", "tensorflow 2.21.0")
+        tree = ast.parse(script)
+        compile(script, "repro.py", "exec")
+        assert imported(tree) <= ALLOWED, made
+        assert not undefined(tree), made
+        assert "fuzzer" not in script
+        assert "is not None else" not in script
+        uses = imported(tree)
+        assert ("tf_keras" in uses) <= (case.conversion.entry == "legacy_keras")
+        if made.stage in (Stage.REFERENCE, Stage.BUILD, Stage.CONVERT):
+            assert "ai_edge_litert" not in uses
+        wide += sum(len(line) > WIDTH for line in script.splitlines())
+    assert wide == 0
+
+
+def test_same_finding_gives_the_same_script() -> None:
+    for case, rng in cases(20, 2):
+        made = drawn_verdict(rng)
+        assert reproducer(case, made, "t", "v") == reproducer(case, made, "t", "v")
+
+
+def test_numbers_of_many_cases_are_the_campaigns_bit_for_bit() -> None:
+    for case, _ in cases(300, 3):
+        assert_numbers(case, reproducer(case, verdict(), "t", "v"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "int64"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_numbers_of_every_kind_of_recipe(dtype: str, distribution: str) -> None:
+    rng = Random(f"{dtype}{distribution}")
+    for _ in range(60):
+        values = (
+            tuple(rng.choice((0.1, -3.5, 1e30, 7.0, 0.0, -0.0)) for _ in range(5)) if distribution == "literal" else ()
+        )
+        recipes = [
+            Recipe(
+                distribution,
+                rng.randrange(2**31),
+                rng.choice((1.0, 0.0, -0.3, 1e30, 1e-30, 0.1)),
+                rng.choice((0.0, 1.0, -1.0, 1e5, -1e30)),
+                rng.choice((0.0, 0.0, 0.5, 1.0)),
+                rng.choice((0, 0, 1, 2, 16)),
+                values,
+            )
+            for _ in range(3)
+        ]
+        shape = rng.choice(((1,), (7,), (2, 3, 4), (5, 3, 2), (1, 1, 40)))
+        node = Node("add", ("x0",), {"const_rank": 3}, {"const": recipes[0]})
+        model = Model((TensorType(shape, dtype),), (node,), ("n0",))
+        case = Case(model, Conversion(), Inference(inputs=tuple(recipes[1 : rng.randint(2, 3)])))
+        assert_numbers(case, reproducer(case, verdict(), "t", "v"))
+
+
+def test_positive_weights_and_slots_without_recipe() -> None:
+    node = Node("batch_norm", ("x0",), {"epsilon": 1e-3, "fused": True}, {"variance": Recipe("normal", 4)})
+    case = Case(Model((TensorType((1, 2, 2, 40), "float32"),), (node,), ("n0",)))
+    script = reproducer(case, verdict(), "t", "v")
+    assert "np.abs(" in script
+    assert_numbers(case, script)
+
+
+def image(op: str, **attrs: Any) -> Case:
+    plain = {k: domain.default for k, domain in registry()[op].attrs.items()}
+    model = Model((TensorType((1, 6, 6, 3), "float32"),), (Node(op, ("x0",), {**plain, **attrs}),), ("n0",))
+    return Case(model, inference=Inference(inputs=(Recipe("normal", 2),)))
+
+
+def test_an_op_is_inlined_as_one_would_write_it() -> None:
+    case = image("conv2d", kernel=(3, 2), dilations=(2, 1), use_bias=False)
+    assert ModelText(case).function()[2:] == [
+        "def model(x0):",
+        '    return tf.nn.conv2d(x0, n0_filter, strides=(1, 1), padding="SAME", dilations=(2, 1))',
+    ]
+    with_bias = "\n".join(ModelText(image("conv2d", use_bias=True)).function())
+    assert "n0 = tf.nn.conv2d(" in with_bias and "return tf.nn.bias_add(n0, n0_bias)" in with_bias
+    assert "tf.transpose(x0, [2, 3, 0, 1])" in "\n".join(ModelText(image("transpose", rotate=2)).function())
+    assert "[[0, 0], [1, 1], [1, 1], [0, 0]]" in "\n".join(ModelText(image("pad")).function())
+
+
+def test_dtype_tests_stay_only_where_the_model_runs_in_float64() -> None:
+    case = image("batch_norm", fused=True)
+    assert "dtype" not in "\n".join(ModelText(case).function())
+    assert "if x0.dtype == tf.float32" in "\n".join(ModelText(case, truth=True).function())
+
+
+def test_a_recurrent_op_stays_a_function_without_the_branches_not_taken() -> None:
+    node = Node("lstm", ("x0",), {"units": 2, "sequences": False, "unroll": False})
+    case = Case(Model((TensorType((1, 3, 2), "float32"),), (node, replace(node, operands=("x0",))), ("n0", "n1")))
+    text = "\n".join(ModelText(case).function())
+    assert text.count("def lstm(x, kernel, recurrent, bias):") == 1
+    assert "unstack" not in text and "Any" not in text and '"""' not in text
+
+
+def test_samples_of_integer_schemes_are_kept_in_order_even_to_convert() -> None:
+    conversion = Conversion(scheme="int8", optimizations="default", calibration=6)
+    case = replace(image("relu"), conversion=conversion, inference=Inference())
+    script = reproducer(case, verdict(Kind.CONVERTER_ERROR, Stage.CONVERT), "t", "v")
+    assert "(samples * 2)[:6]" in script
+    assert_numbers(case, script)
+
+
+@pytest.mark.parametrize("kind", sorted(WHERE))
+def test_hostile_words_change_nothing_but_literals(kind: Kind) -> None:
+    case = image("conv2d")
+    words = "error: " + HOSTILE
+    tame = verdict(kind, WHERE[kind][0], message="some error")
+    wild = replace(tame, message=words, blame=words, evidence={"message": words, "signal": words, "runtimes": [words]})
+    plain, hostile = (ast.parse(reproducer(case, *a)) for a in ((tame, "t", "v"), (wild, HOSTILE, HOSTILE)))
+    assert not any(isinstance(n, ast.Attribute) and n.attr == "system" for n in ast.walk(hostile))
+
+    def shape(tree: ast.Module) -> list[str]:
+        return [type(n).__name__ for statement in tree.body[1:] for n in ast.walk(statement)]
+
+    assert shape(plain) == shape(hostile)
+    odd = replace(tame, runtime=HOSTILE, evidence={"runtimes": {"x": 1}, "message": None, "signal": 9})
+    ast.parse(reproducer(case, odd, "", ""))
+
+
+def test_a_fragment_is_fixed_text_of_the_message() -> None:
+    runtime = "tensorflow/lite/kernels/pad.cc:267 a->type != b->type (INT16 != FLOAT32)Node number 1 (PADV2)."
+    converter = 'x.py:1:2: error: failed while converting: "main"\n<unknown>:0: error: bad tensor<1x2xf32>, why?'
+    for message, said in ((runtime, runtime_message(runtime)), (converter, converter_message(converter))):
+        assert fragment(message) in message
+        assert normalise(fragment(message)) in said
+    assert fragment("") == ""
+
+
+# --- running ----------------------------------------------------------------------------------------------
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a script as its receiver would: `fuzzer` can't be imported."""
+    path = folder / "repro.py"
+    path.write_text(script)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    return subprocess.run(
+        [sys.executable, "-I", str(path)], cwd=folder, env=kept, capture_output=True, text=True, timeout=240
+    )
+
+
+def saved(name: str) -> tuple[Case, Verdict]:
+    tree = json.loads((CASES / f"{name}.json").read_text())
+    return from_json(tree["case"]), Verdict.from_json(tree["verdict"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.json")))
+def test_a_real_defect_is_there(name: str, tmp_path: Path) -> None:
+    case, made = saved(name)
+    done = run(reproducer(case, made, name, "tensorflow 2.21.0"), tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr[-3000:]
+    assert "tensorflow 2." in done.stdout and "actual" in done.stdout and "expected" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_short_and_the_full_bound_agree(tmp_path: Path) -> None:
+    case, made = saved("value_float32_depthwise")
+    done = run(reproducer(case, replace(made, severity=100.0), "t", "v"), tmp_path)
+    assert done.returncode == 1
+    # The full bound is the campaign's own: the very ratio comes out.
+    assert f"{made.severity:.3g}" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("entry", "kind", "stage"),
+    [
+        ("concrete_function", Kind.CRASH, Stage.INVOKE),
+        ("concrete_function", Kind.HANG, Stage.CONVERT),
+        ("concrete_function", Kind.OUT_OF_MEMORY, Stage.REFERENCE),
+        ("saved_model", Kind.INVOKE_ERROR, Stage.INVOKE),
+        ("keras", Kind.SHAPE, Stage.COMPARE),
+        ("legacy_keras", Kind.VALUE, Stage.COMPARE),
+    ],
+)
+def test_a_healthy_case_is_told_apart(entry: str, kind: Kind, stage: Stage, tmp_path: Path) -> None:
+    case = image("max_pool")
+    nodes = (*case.model.nodes, Node("leaky_relu", ("n0",), {"alpha": 0.2}))
+    case = replace(case, model=replace(case.model, nodes=nodes, outputs=("n1",)), conversion=Conversion(entry=entry))
+    done = run(reproducer(case, verdict(kind, stage, "tf-builtin"), "t", "v"), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_told_is_neither(tmp_path: Path) -> None:
+    case, made = saved("converter_error_int16x8")
+    other = replace(made, evidence={"message": "quite another error"})
+    assert run(reproducer(case, other, "t", "v"), tmp_path).returncode == 2
+    script = reproducer(case, made, "t", "v").replace("import numpy as np", "import no_such_module as np")
+    assert run(script, tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "planted"),
+    [
+        (Kind.HANG, "while True: pass"),
+        (Kind.OUT_OF_MEMORY, "held = [np.ones(2**27) for _ in range(64)]"),
+        (Kind.CRASH, "os.abort()"),
+    ],
+)
+def test_a_planted_death_is_seen(kind: Kind, planted: str, tmp_path: Path) -> None:
+    script = reproducer(image("relu"), replace(verdict(kind, Stage.INVOKE, "tf-builtin"), severity=2.0), "t", "v")
+    assert script.count("interpreter.invoke()") == 1
+    done = run(script.replace("interpreter.invoke()", planted), tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr[-3000:]
