@@ -1,7 +1,7 @@
-"""Known killers: combinations of op and scheme that mostly end in a death of the executor.
+"""Known killers: combinations of op, switches and scheme that mostly end in a death of the executor.
 
 A death costs a restart and teaches nothing the second time, so mutants that carry a known killer are drawn again.
-Counting is by op and scheme because that is what deaths in conversion and allocation depend on.
+Counting is by op, its boolean attributes and the scheme: an unrolled loop converts where a WHILE loop dies.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Killers:
     """What is known to kill. The same history gives the same answers."""
 
     def __init__(self) -> None:
-        self._runs: Counter[tuple[str, str]] = Counter()
-        self._deaths: Counter[tuple[str, str]] = Counter()
+        self._runs: Counter[str] = Counter()
+        self._deaths: Counter[str] = Counter()
 
     def record(self, case: Case, died: bool) -> None:
         """Takes note of one execution."""
@@ -36,5 +36,9 @@ class Killers:
         )
 
 
-def _keys(case: Case) -> set[tuple[str, str]]:
-    return {(node.op, case.conversion.scheme) for node in case.model.nodes}
+def _keys(case: Case) -> set[str]:
+    scheme = case.conversion.scheme
+    return {
+        f"{node.op}/{','.join(k for k, v in sorted(node.attrs.items()) if v is True)}/{scheme}"
+        for node in case.model.nodes
+    }

@@ -186,7 +186,7 @@ class Executor:
             if not killed:
                 message = receive(channel)
                 elapsed = time.monotonic() - begun
-                if float(message.get("rss_mb", 0)) > self.limits.recycle_mb:
+                if float(message.get("rss_mb", 0)) > self.limits.recycle_mb or message.get("tainted"):
                     self.recycled += 1
                     self.stop()
                 return Reply(message, elapsed)

@@ -1,6 +1,6 @@
 """The target of a campaign: runs a case on real TensorFlow and TFLite, and judges it.
 
-Requests are `{"command": "run"|"confirm"|"save", "case": {...}, ...}`; see the functions of those names. A
+Requests are `{"command": "run"|"confirm"|"probe"|"save", "case": {...}, ...}`; see the functions of those names. A
 target is any module with `load()` (in the zygote), `prepare(scratch)` (once an executor) and `run(request, stage)`.
 """
 
@@ -81,6 +81,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         from fuzzer.oracles.confirm import confirm
 
         return confirm(execute(case, stage), Verdict.from_json(request["verdict"]), stage)
+    if command == "probe":
+        return probe(case, int(request["position"]), str(request["runtime"]), stage)
     if command == "save":
         return save(case, Path(request["folder"]), stage)
     raise ValueError(f"unknown command {command!r}")
@@ -104,14 +106,19 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "verdicts": [v.to_json() for v in verdicts],
         "features": found,
         "statistics": stats,
+        # XNNPACK's way out of a failed allocation frees twice: what runs after it here cannot be trusted.
+        "tainted": any(run.allocate_failure for run in record.runs.values()),
         "under_test_s": sum(record.timings.values()),
         "timings": record.timings,
         "total_s": perf_counter() - begun,
     }
 
 
-def execute(case: Case, stage: StageCell) -> CaseRun:
-    """Reference, conversion and all runtimes. What the stack raises becomes data in the record."""
+def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -> CaseRun:
+    """Reference, conversion and the runtimes (all of the case, or `only` these).
+
+    What the stack raises becomes data in the record.
+    """
     import tensorflow as tf
 
     record = CaseRun(case)
@@ -140,9 +147,20 @@ def execute(case: Case, stage: StageCell) -> CaseRun:
         record.log = _log()
         return record
     record.flat = read(record.content)
-    for runtime in case.inference.runtimes:
+    for runtime in case.inference.runtimes if only is None else only:
         record.runs[runtime] = runtimes.run(record, runtime, stage)
     return record
+
+
+def probe(case: Case, position: int, runtime: str, stage: StageCell) -> dict[str, Any]:
+    """Converts a case and runs one operator of it alone; `{"op": ""}` when there is none at `position`."""
+    from fuzzer.oracles.confirm.nodewise import probe_for
+
+    record = execute(case, stage, only=())
+    stage.set("probe", f"{position}")
+    if record.flat is not None and position < len(record.flat.ops):
+        stage.set("probe", f"{position} {record.flat.ops[position].name}")
+    return probe_for(record, position, runtime)
 
 
 def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fuzzer.findings.report import report
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import finding_id, folder_name, key_of, title_of
-from fuzzer.oracles import DEATHS, Kind, Verdict
+from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import judge_death
 from fuzzer.reduce import Budget, reduce, size
 
@@ -35,6 +35,8 @@ EXAMINED_PER_KEY = 3
 HANG_FACTOR = 2.5
 """A hang must still be one at this multiple of the campaign's time-out."""
 SCRIPT_TIMEOUT_S = 180.0
+MAX_PROBED = 24
+"""Operators of a minimal flatbuffer that are run alone to find the one that kills."""
 
 Stop = Callable[[], bool]
 
@@ -204,6 +206,20 @@ class Examiner:
     def _remember(self, finding: Finding) -> None:
         self._findings[finding.id] = finding
 
+    def _deadly_node(self, case: Case, verdict: Verdict) -> str:
+        """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does."""
+        if verdict.stage not in (Stage.ALLOCATE, Stage.INVOKE) or verdict.kind is not Kind.CRASH:
+            return ""
+        for position in range(MAX_PROBED):
+            request = {"command": "probe", "case": to_json(case), "position": position, "runtime": verdict.runtime}
+            self._executor.stop()
+            answer = self._executor.run(request, self._executor.limits.timeout_for(case))
+            if isinstance(answer, Death):
+                return answer.detail.partition(" ")[2] if answer.stage == "probe" else ""
+            if not answer.message.get("op"):
+                return ""
+        return ""
+
     # --- making a finding -------------------------------------------------------------------------------
 
     def _settle(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
@@ -213,6 +229,8 @@ class Examiner:
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
         times, final, log = self.repeatability(reduction.case, verdict)
         case = reduction.case
+        if final.kind in DEATHS:
+            final = replace(final, blame=self._deadly_node(case, final))
         if times == 0:
             case = suspicion.case
             times, final, log = self.repeatability(case, verdict)

@@ -17,17 +17,21 @@ def title_of(verdict: Verdict, case: Case) -> str:
     `case` is the minimised case: its ops are the ones the defect needs.
     """
     where = f"{verdict.kind.value} in {verdict.stage.value}"
-    if verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and verdict.blame not in ("", "converter"):
-        return _line(f"{where}: {verdict.message}")
+    if verdict.blame not in ("", "converter"):
+        named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION)
+        return _line(f"{where}: {verdict.message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"
-    return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {case.conversion.scheme})")
+    # Calibration runs the float model: what dies there does not depend on the scheme it is done for.
+    scheme = "calibrated" if "calibrator" in verdict.message else case.conversion.scheme
+    return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
 
 
 def chain(case: Case) -> str:
-    """The ops of a case in order, repeated ones once."""
-    return " > ".join(dict.fromkeys(node.op for node in case.model.nodes))
+    """The ops of a case in order, repeated ones once; recurrent ops that are not unrolled are all WHILE loops."""
+    names = ("while loop" if n.spec.recurrent and not n.attrs.get("unroll") else n.op for n in case.model.nodes)
+    return " > ".join(dict.fromkeys(names))
 
 
 def finding_id(title: str) -> str:

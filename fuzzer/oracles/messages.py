@@ -20,7 +20,7 @@ _REFUSALS = tuple(
         # lite.py: checks of flag combinations.
         r"not supported (?:by|for|with|in)",
         r"is not supported",
-        r"unsupported (?:data ?)?type",
+        r"unsupported (?:input |output |data ?)?type",
         # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
         r"Select TensorFlow op\(s\), included in the given model",
         r"Encountered unresolved custom op",
@@ -43,7 +43,13 @@ _NOISE = (
 MAX_MESSAGE = 160
 
 _ERROR_LINE = re.compile(r"error: ([^\n]+)")
-_CHECK = re.compile(r"(?:Check failed|F0000|F\d{4})[^\n]*")
+_CHECK = re.compile(
+    r"(?:Check failed|F\d{4})[^\n]*"
+    # glibc's heap checks (malloc.c, malloc_printerr) and the C++ runtime's last words.
+    r"|double free or corruption[^\n]*|corrupted [^\n]*|free\(\): [^\n]*|malloc\(\): [^\n]*|munmap_chunk\(\)[^\n]*"
+    r"|terminate called after [^\n]*"
+)
+_NODE = re.compile(r"\s*Node number \d+ \((\w+)\) failed to (prepare|invoke).*", re.DOTALL)
 _RUNTIME_LINE = re.compile(r"([\w/\-.]+\.(?:cc|h|c)):\d+ ([^\n]+)")
 
 
@@ -70,11 +76,14 @@ def converter_message(message: str) -> str:
 
 def runtime_message(message: str) -> str:
     """The line of an interpreter error that says what went wrong: `file.cc condition was not true`."""
+    node = _NODE.search(message)
+    message = _NODE.sub("", message)
+    suffix = f" [{node.group(1)}]" if node and not node.group(1).startswith("TfLite") else ""
     found = _RUNTIME_LINE.findall(message)
     if found:
         file, text = found[0]
-        return normalise(f"{file.rsplit('/', 1)[-1]} {text}")
-    return normalise(message.splitlines()[0] if message.strip() else "no message")
+        return normalise(f"{file.rsplit('/', 1)[-1]} {text}") + suffix
+    return normalise(message.splitlines()[0] if message.strip() else "no message") + suffix
 
 
 def fatal_message(log: str) -> str:

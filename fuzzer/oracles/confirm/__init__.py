@@ -6,7 +6,7 @@ node by node between kernels (`nodewise`). What cannot be confirmed is dismissed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fuzzer.execute.record import CaseRun
@@ -38,7 +38,10 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
     if suspicion.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION):
         same = [v for v in again if v.message == suspicion.message] or again
-        return Confirmation(same[0], "same again") if same else Confirmation(None, "did not happen again")
+        if not same:
+            return Confirmation(None, "did not happen again")
+        stage.set("confirm")
+        return Confirmation(replace(same[0], blame=nodewise.failing_node(record, same[0])), "same again")
     if not again:
         return Confirmation(None, "did not happen again")
     stage.set("confirm")

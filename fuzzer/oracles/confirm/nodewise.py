@@ -83,6 +83,42 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     )
 
 
+def failing_node(record: CaseRun, verdict: Verdict) -> str:
+    """The first operator that alone fails to allocate or run under the verdict's runtime; empty when none does."""
+    if record.flat is None or verdict.kind not in (Kind.ALLOCATE_ERROR, Kind.INVOKE_ERROR) or not record.samples:
+        return ""
+    tensors = _intermediates(record, 0)
+    for position, op in enumerate(record.flat.ops):
+        if op.name not in _UNJUDGED and probe(record, position, verdict.runtime, tensors):
+            return f"{op.name} ({kernel_kind(record.flat, op)})"
+    return ""
+
+
+def probe(record: CaseRun, position: int, runtime: str, tensors: dict[int, Array]) -> str:
+    """Runs one operator alone; what the runtime raises, or an empty string."""
+    try:
+        interpreter = MAKERS[runtime](isolate(record.content, position), 1)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            if int(detail["index"]) in tensors:
+                interpreter.set_tensor(int(detail["index"]), tensors[int(detail["index"])])
+        interpreter.invoke()
+    except (RuntimeError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def probe_for(record: CaseRun, position: int, runtime: str) -> dict[str, Any]:
+    """Runs one operator alone, for an owner who expects a death: its name, or none when there is no such operator."""
+    flat = record.flat
+    if flat is None or position >= len(flat.ops):
+        return {"op": ""}
+    op = flat.ops[position]
+    if op.name not in _UNJUDGED:
+        probe(record, position, runtime, _intermediates(record, 0) if record.samples else {})
+    return {"op": f"{op.name} ({kernel_kind(flat, op)})"}
+
+
 def defect(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence], special: bool) -> str:
     """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree."""
     assert record.flat is not None
