@@ -1,6 +1,6 @@
 """The target of a campaign: runs a case on real TensorFlow and TFLite, and judges it.
 
-Requests are `{"command": "run"|"confirm"|"probe"|"save", "case": {...}, ...}`; see the functions of those names. A
+Requests are `{"command": "run"|"confirm"|"probe"|"ratios"|"save", "case": {...}, ...}`; see the functions of those names. A
 target is any module with `load()` (in the zygote), `prepare(scratch)` (once an executor) and `run(request, stage)`.
 """
 
@@ -83,6 +83,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         return confirm(execute(case, stage), Verdict.from_json(request["verdict"]), stage)
     if command == "probe":
         return probe(case, int(request["position"]), str(request["runtime"]), stage)
+    if command == "ratios":
+        return ratios(case, stage)
     if command == "save":
         return save(case, Path(request["folder"]), stage)
     raise ValueError(f"unknown command {command!r}")
@@ -98,6 +100,7 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
     stage.set("judge")
     verdicts = judge_all(record)
     stats = statistics(record)
+    failed = [run.allocate_failure for run in record.runs.values() if run.allocate_failure is not None]
     found = features(record, verdicts, stats)
     return {
         "built": record.build_failure is None,
@@ -107,7 +110,7 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "features": found,
         "statistics": stats,
         # XNNPACK's way out of a failed allocation frees twice: what runs after it here cannot be trusted.
-        "tainted": any(run.allocate_failure for run in record.runs.values()),
+        "tainted": any("XNNPA" in failure.message.upper() for failure in failed),
         "under_test_s": sum(record.timings.values()),
         "timings": record.timings,
         "total_s": perf_counter() - begun,
@@ -161,6 +164,17 @@ def probe(case: Case, position: int, runtime: str, stage: StageCell) -> dict[str
     if record.flat is not None and position < len(record.flat.ops):
         stage.set("probe", f"{position} {record.flat.ops[position].name}")
     return probe_for(record, position, runtime)
+
+
+def ratios(case: Case, stage: StageCell) -> dict[str, Any]:
+    """How far each runtime is from the float64 truth, in error bounds; what `scripts/bench bounds` collects."""
+    from fuzzer.oracles.confirm import nodewise, truth
+
+    record = execute(case, stage)
+    if not record.content:
+        return {"ratios": {}}
+    dispute = nodewise.first_dispute(record)
+    return {"ratios": truth.ratios(record, truth.Truth(record)), "disputed": dispute is not None}
 
 
 def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:

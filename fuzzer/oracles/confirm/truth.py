@@ -23,7 +23,8 @@ from fuzzer.oracles.confirm import Confirmation, nodewise
 from fuzzer.oracles.verdict import Kind, Verdict
 
 FACTOR = 8.0
-"""Errors of sound kernels were at most 2.4 bounds over 3,000 generated float cases (`scripts/bench oracles`)."""
+"""Sound kernels were off by at most 2.43 bounds (median 0.29, 99th percentile 1.70) over 967 generated float cases on
+which all kernels agreed; those that were wrong were off by 1e5 bounds and more (`scripts/bench bounds`)."""
 PERTURBATIONS = 6
 UNIT = {"float32": 2.0**-23, "float16": 2.0**-10}
 """One unit in the last place of a number in [1, 2)."""
