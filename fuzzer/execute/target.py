@@ -1,7 +1,7 @@
 """The target of a campaign: runs a case on real TensorFlow and TFLite, and judges it.
 
-Requests are `{"command": "run"|"confirm"|"probe"|"ratios"|"save", "case": {...}, ...}`; see the functions of those names. A
-target is any module with `load()` (in the zygote), `prepare(scratch)` (once an executor) and `run(request, stage)`.
+Requests are `{"command": ..., "case": {...}, ...}`; the commands are the names in `run`. A target is any module with
+`load()` (in the zygote), `prepare(scratch)` (once an executor) and `run(request, stage)`.
 """
 
 from __future__ import annotations
