@@ -1,0 +1,7 @@
+"""A case becomes numbers, a TensorFlow function or a Keras model."""
+
+from fuzzer.build.graph import constants, output_names, run_eager, trace, walk
+from fuzzer.build.keras_model import keras_model
+from fuzzer.build.values import Array, samples_of, weights_of
+
+__all__ = ["Array", "constants", "keras_model", "output_names", "run_eager", "samples_of", "trace", "walk", "weights_of"]

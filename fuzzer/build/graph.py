@@ -1,0 +1,76 @@
+"""A case becomes TensorFlow computation: eager (the reference), in float64 (the truth), or traced (to convert).
+
+All three walk the graph with the same `Op.build`, so they cannot drift apart. `tf` is passed in: importing
+this module does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fuzzer.build.values import Array
+from fuzzer.case import Case, TypedNode
+
+Perturb = Callable[[Any], Any]
+
+
+def environment(typed: TypedNode, weights: dict[str, Any]) -> dict[str, Any]:
+    """What an op's `build` may ask for: attributes, weights and the result's shape."""
+    return {**typed.node.attrs, **weights, "out_shape": list(typed.type.shape)}
+
+
+def walk(
+    tf: Any,
+    case: Case,
+    inputs: Sequence[Any],
+    weights: Sequence[dict[str, Any]],
+    after: Perturb | None = None,
+) -> dict[str, Any]:
+    """Computes every value by name. `after` may replace each node's result (used to measure conditioning)."""
+    values: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
+    for typed, node_weights in zip(case.model.typed, weights, strict=True):
+        operands = [values[name] for name in typed.node.operands]
+        result = typed.node.spec.call(tf, operands, environment(typed, node_weights))
+        values[typed.name] = after(result) if after else result
+    return values
+
+
+def run_eager(tf: Any, case: Case, inputs: Sequence[Array], weights: Sequence[dict[str, Any]]) -> list[Array]:
+    """TensorFlow op by op in the case's own dtypes: the outputs in the model's order."""
+    values = walk(tf, case, [tf.constant(x) for x in inputs], weights)
+    return [values[name].numpy() for name in case.model.outputs]
+
+
+def constants(tf: Any, weights: Sequence[dict[str, Array]], dtype: str | None = None) -> list[dict[str, Any]]:
+    """Weights as constants, floats optionally in another dtype."""
+    return [{name: tf.constant(_as(value, dtype)) for name, value in node.items()} for node in weights]
+
+
+def _as(value: Array, dtype: str | None) -> Array:
+    if dtype is None or not np.issubdtype(value.dtype, np.floating):
+        return value
+    return value.astype(dtype)
+
+
+def output_names(case: Case) -> list[str]:
+    """Signature names of the outputs: two digits, so that the order by name is the order by position."""
+    return [f"y{i:02d}" for i in range(len(case.model.outputs))]
+
+
+def trace(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
+    """A `tf.function` with a fixed signature and constant weights; call `get_concrete_function()` on it."""
+    signature = [
+        tf.TensorSpec(t.shape, t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)
+    ]
+    names = output_names(case)
+
+    def model(*inputs: Any) -> dict[str, Any]:
+        values = walk(tf, case, inputs, constants(tf, weights))
+        return {
+            name: tf.identity(values[value]) for name, value in zip(names, case.model.outputs, strict=True)
+        }
+
+    return tf.function(model, input_signature=signature, autograph=False)
