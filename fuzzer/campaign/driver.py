@@ -37,8 +37,8 @@ from fuzzer.patterns import PATTERNS
 
 FRESH_SHARE = 0.06
 """Share of mutations that are fresh cases instead: new blood for a corpus that has settled."""
-SAVED_PER_KEY = 40
-"""Suspicions saved of one kind, message and scheme; later ones are counted only. The examiner looks at few of them."""
+SAVED_PER_KEY = 2
+"""Suspicions saved of one kind, message, scheme, guilty runtimes and set of ops; later ones are counted only."""
 AVOID_TRIES = 4
 """Mutants drawn anew when they carry a known killer; after that it is run all the same, so killers stay watched."""
 RECENT = 4096
@@ -210,7 +210,7 @@ class Driver:
         event["wall_s"] = now - self._last_end
         self._last_end = now
         event["new"] = fresh
-        event["suspicions"] = [{"kind": v.kind.value, "runtime": v.runtime} for v in verdicts]
+        event["suspicions"] = [{"kind": v.kind.value, "runtimes": _guilty(v)} for v in verdicts]
         self._tell(event)
 
     def _run(self, case: Case) -> Reply | Death:
@@ -227,7 +227,8 @@ class Driver:
                 time.sleep(0.2)
 
     def _suspect(self, case: Case, verdict: Verdict, log: str) -> None:
-        key = key_of(verdict, case.conversion.scheme)
+        ops = sorted({node.op for node in case.model.nodes})
+        key = f"{key_of(verdict, case.conversion.scheme)}|{_guilty(verdict)}|{ops}"
         self._saved[key] = self._saved.get(key, 0) + 1
         if self._saved[key] <= SAVED_PER_KEY:
             found = datetime.now(UTC).isoformat(timespec="seconds")
@@ -296,6 +297,10 @@ class Driver:
 
     def _on_term(self, *_: object) -> None:
         self.stopping = True
+
+
+def _guilty(verdict: Verdict) -> list[str]:
+    return sorted(verdict.evidence.get("runtimes") or [verdict.runtime])
 
 
 def link(source: Path, target: Path) -> None:

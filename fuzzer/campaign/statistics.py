@@ -13,6 +13,8 @@ from fuzzer.findings.finding import Finding
 RATE_WINDOW_S = 30.0
 MAX_HISTORY = 240
 MAX_WORST = 8
+COMPARED_KINDS = frozenset({"value", "nan-propagation", "shape", "dtype", "output-count"})
+"""Suspicions about outputs that were compared; deaths and errors are counted by kind only."""
 BUCKETS = 10
 """Decades of relative divergence: 0, <1e-7, <1e-6, ... <1e0, >=1e0."""
 
@@ -100,15 +102,16 @@ class Statistics:
         suspicions = event["suspicions"]
         self.suspicions += len(suspicions)
         self.by_kind.update(s["kind"] for s in suspicions)
-        guilty = {s["runtime"] for s in suspicions}
+        compared = [s for s in suspicions if s["kind"] in COMPARED_KINDS]
+        guilty = {runtime for s in compared for runtime in s["runtimes"]}
         scheme = str(event["scheme"])
         self.compared += bool(stats)
         worst = max((float(d["relative"]) for d in stats.values()), default=0.0)
         for pattern in event["patterns"] or ["(none)"]:
             tally = self.grid.setdefault(pattern, {}).setdefault(scheme, _Tally())
             tally.cases += 1
-            tally.suspicious += bool(suspicions)
             if stats:
+                tally.suspicious += bool(compared)
                 tally.add(worst)
         for runtime, divergence in stats.items():
             tally = self.by_runtime.setdefault(runtime, _Tally())

@@ -94,5 +94,5 @@ OPS = (
     Op("elu", elu, keras=elu_layer),
     Op("sigmoid", sigmoid, keras=sigmoid_layer, weight=1.5),
     Op("tanh", tanh, keras=tanh_layer),
-    Op("softmax", softmax, _softmax_type, attrs={"axis": Int(1, 5, 1)}, keras=softmax_layer),
+    Op("softmax", softmax, _softmax_type, attrs={"axis": Int(1, 5, 1)}, ranks=(2, 3, 4, 5), keras=softmax_layer),
 )
