@@ -4,4 +4,14 @@ from fuzzer.build.graph import constants, output_names, run_eager, trace, walk
 from fuzzer.build.keras_model import keras_model
 from fuzzer.build.values import Array, samples_of, weights_of
 
-__all__ = ["Array", "constants", "keras_model", "output_names", "run_eager", "samples_of", "trace", "walk", "weights_of"]
+__all__ = [
+    "Array",
+    "constants",
+    "keras_model",
+    "output_names",
+    "run_eager",
+    "samples_of",
+    "trace",
+    "walk",
+    "weights_of",
+]

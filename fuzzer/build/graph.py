@@ -62,15 +62,11 @@ def output_names(case: Case) -> list[str]:
 
 def trace(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
     """A `tf.function` with a fixed signature and constant weights; call `get_concrete_function()` on it."""
-    signature = [
-        tf.TensorSpec(t.shape, t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)
-    ]
+    signature = [tf.TensorSpec(t.shape, t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)]
     names = output_names(case)
 
     def model(*inputs: Any) -> dict[str, Any]:
         values = walk(tf, case, inputs, constants(tf, weights))
-        return {
-            name: tf.identity(values[value]) for name, value in zip(names, case.model.outputs, strict=True)
-        }
+        return {name: tf.identity(values[value]) for name, value in zip(names, case.model.outputs, strict=True)}
 
     return tf.function(model, input_signature=signature, autograph=False)

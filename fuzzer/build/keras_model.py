@@ -13,9 +13,7 @@ from fuzzer.case import Case, TypedNode
 
 def keras_model(tf: Any, keras: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
     """The functional model. `keras` is `keras` (3) or `tf_keras`; weights are set from `weights`."""
-    inputs = [
-        keras.Input(batch_shape=t.shape, dtype=t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)
-    ]
+    inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)]
     values: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
     for typed, node_weights in zip(case.model.typed, weights, strict=True):
         operands = [values[name] for name in typed.node.operands]

@@ -72,7 +72,10 @@ def weight(slot: WeightSlot, recipe: Recipe) -> Array:
 def weights_of(case: Case) -> list[dict[str, Array]]:
     """The weights of every node, by slot name. A slot without a recipe gets a plain normal one."""
     return [
-        {slot.name: weight(slot, typed.node.weights.get(slot.name, Recipe("normal", i))) for i, slot in enumerate(typed.slots)}
+        {
+            slot.name: weight(slot, typed.node.weights.get(slot.name, Recipe("normal", i)))
+            for i, slot in enumerate(typed.slots)
+        }
         for typed in case.model.typed
     ]
 
@@ -93,6 +96,4 @@ def sample(type_: TensorType, recipe: Recipe, position: int) -> Array:
 
 def samples_of(case: Case) -> list[list[Array]]:
     """For every input recipe, the tensors of all model inputs in order."""
-    return [
-        [sample(type_, recipe, i) for i, type_ in enumerate(case.model.inputs)] for recipe in case.inference.inputs
-    ]
+    return [[sample(type_, recipe, i) for i, type_ in enumerate(case.model.inputs)] for recipe in case.inference.inputs]

@@ -112,9 +112,12 @@ class Driver:
             return data
 
     def cross(self, left: bytes, right: bytes, max_size: int, seed: int) -> bytes:
-        """The custom crossover."""
+        """The custom crossover. libFuzzer calls it as often as the mutator, which is too often: half are mutations."""
+        rng = Random(seed)
+        if rng.random() < 0.5:
+            return self.mutate(left, max_size, rng.randrange(1 << 31))
         try:
-            child = cross(self._case(left), self._case(right), Random(seed))
+            child = cross(self._case(left), self._case(right), rng)
         except GenerateAnother:
             return left
         return self._keep(child, "crossover", max_size, left)

@@ -6,6 +6,7 @@ import hashlib
 import re
 
 from fuzzer.case import Case
+from fuzzer.oracles.messages import HEAP_CORRUPTION
 from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
 
 MAX_TITLE = 180
@@ -20,6 +21,9 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if verdict.blame not in ("", "converter"):
         named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION)
         return _line(f"{where}: {verdict.message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
+    if HEAP_CORRUPTION in verdict.message:
+        # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
+        return _line(f"{where}: {verdict.message}")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"

@@ -64,6 +64,9 @@ MUTATORS = (
     Mutator(change_threads, 0.3),
 )
 LEAVE_DEAR_ROAD = 0.7
+MAX_GROWN_NODES = 7
+SHRINK_SHARE = 0.6
+"""Edits add more than they take away; above seven nodes a mutant first loses some, or the corpus drifts to the limit."""
 _WEIGHTS = [m.weight for m in MUTATORS]
 
 
@@ -75,6 +78,8 @@ def mutate(case: Case, rng: Random) -> tuple[Case, str]:
     """
     draft = draft_of(case)
     edits = rng.choices(MUTATORS, _WEIGHTS, k=rng.choice((1, 1, 1, 2, 2, 3)))
+    while len(draft.nodes) > MAX_GROWN_NODES and rng.random() < SHRINK_SHARE:
+        remove_node(draft, rng)
     for mutator in edits:
         if draft.nodes:
             mutator.edit(draft, rng)

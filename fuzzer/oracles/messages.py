@@ -49,6 +49,9 @@ _CHECK = re.compile(
     r"|double free or corruption[^\n]*|corrupted [^\n]*|free\(\): [^\n]*|malloc\(\): [^\n]*|munmap_chunk\(\)[^\n]*"
     r"|terminate called after [^\n]*"
 )
+_HEAP = re.compile(r"double free|corrupted|free\(\)|malloc\(\)|munmap_chunk")
+HEAP_CORRUPTION = "heap corruption"
+"""Which of its checks glibc trips over, and where, is chance: one message for all of them."""
 _NODE = re.compile(r"\s*Node number \d+ \((\w+)\) failed to (prepare|invoke).*", re.DOTALL)
 _RUNTIME_LINE = re.compile(r"([\w/\-.]+\.(?:cc|h|c)):\d+ ([^\n]+)")
 
@@ -92,5 +95,7 @@ def fatal_message(log: str) -> str:
     if not found:
         return ""
     line = found[-1]
+    if _HEAP.match(line):
+        return HEAP_CORRUPTION
     # glog: "F0000 00:00:1700000000.123456 1234 file.cc:12] Check failed: ..."
     return normalise(line.rsplit("] ", 1)[-1])
