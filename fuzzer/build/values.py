@@ -23,7 +23,7 @@ INTEGER_LIMIT = 1000
 
 
 def draw(recipe: Recipe, shape: tuple[int, ...], unit: float = 1.0, base: float = 0.0) -> NDArray[np.float64]:
-    """The numbers of a recipe as float64 of `shape`, before any dtype: `distribution * scale * unit + offset + base`."""
+    """The numbers of a recipe as float64 of `shape`: `distribution * scale * unit + offset + base`."""
     random = np.random.RandomState(recipe.seed)
     if recipe.distribution == "uniform":
         raw = random.uniform(-1.0, 1.0, shape)

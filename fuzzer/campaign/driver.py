@@ -77,7 +77,9 @@ class Driver:
         self.corpus.refresh()
         self.counters = Counters()
         self.limits = Limits(**config.limits)
-        self.executor = Executor(config.zygote, self.limits)
+        self.scratch = Path(config.scratch)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.executor = Executor(config.zygote, self.limits, self.scratch)
         self.slot = Slot(self.corpus.state / f"worker-{config.worker}.slot")
         self.killers = Killers()
         self.stopping = False
@@ -86,7 +88,6 @@ class Driver:
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
         self._saved: dict[str, int] = {}
         self._last_end = time.monotonic()
-        self.scratch = Path(config.scratch)
 
     # --- what libFuzzer calls ---------------------------------------------------------------------------
 

@@ -21,13 +21,14 @@ _LOOKED_AT = 200
 class Examination:
     """Examines suspicions until told to finish. Results arrive in `outcomes`."""
 
-    def __init__(self, zygote: Zygote, crashes: Path, versions: str, limits: Limits) -> None:
+    def __init__(self, zygote: Zygote, crashes: Path, versions: str, limits: Limits, scratch: Path) -> None:
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self.warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._zygote = zygote
         self._crashes = crashes
         self._versions = versions
         self._limits = limits
+        self._scratch = scratch
         self._draining = threading.Event()
         self._now = threading.Event()
         self._examiner: Examiner | None = None
@@ -64,7 +65,9 @@ class Examination:
             try:
                 if self._examiner is None:
                     store = FindingStore(self._crashes)
-                    self._examiner = Examiner(self._zygote.path, store, self._versions, self._limits)
+                    self._examiner = Examiner(
+                        self._zygote.path, store, self._versions, self._limits, scratch=self._scratch
+                    )
                 if not self._one(self._examiner) and self._draining.wait(_IDLE_S) and not self._waiting():
                     break
             except ZygoteDiedError:

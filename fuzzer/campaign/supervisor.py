@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import selectors
+import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from fuzzer.case import decode
 from fuzzer.disk import write_json
 from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
-from fuzzer.execute.client import DEFAULT_TARGET
+from fuzzer.execute.client import DEFAULT_TARGET, own_scratch
 from fuzzer.findings import FindingStore, inbox
 
 STATUS_FILE = "status.json"
@@ -92,6 +92,7 @@ class Supervisor:
         self._state = "starting"
         self._started_at = datetime.now(UTC)
         self._began = time.monotonic()
+        self._scratch = own_scratch()
         self._interrupts = 0
         self._disk_full = ""
         self._broken = ""
@@ -114,7 +115,9 @@ class Supervisor:
             # Drivers load while TensorFlow does: the zygote's socket is there already and answers when it is ready.
             self._start_workers(zygote)
             self._wait_for(zygote)
-            self._examination = Examination(zygote, self.config.crashes, versions.installed(), self.config.limits)
+            self._examination = Examination(
+                zygote, self.config.crashes, versions.installed(), self.config.limits, self._scratch
+            )
             self._examination.start()
             self._state = "running"
             self._loop(zygote)
@@ -124,6 +127,7 @@ class Supervisor:
                 worker.kill()
                 worker.close()
             zygote.stop()
+            shutil.rmtree(self._scratch, ignore_errors=True)
             signal.signal(signal.SIGINT, previous)
         return self._conclude()
 
@@ -155,8 +159,7 @@ class Supervisor:
 
     def _start_workers(self, zygote: Zygote) -> None:
         count = self.config.workers or default_workers()
-        scratch = Path(tempfile.mkdtemp(prefix="fuzzer-"))
-        self._scratch = scratch
+        scratch = self._scratch
         for i in range(count):
             share = None
             if self.config.cases is not None:

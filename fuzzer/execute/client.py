@@ -30,6 +30,7 @@ DEFAULT_TARGET = "fuzzer.execute.target"
 _POLL_S = 0.1
 _GRACE_S = 0.25
 """How long a case may run before anybody looks at its memory: nearly all are done by then."""
+_OWN_SCRATCH = "fuzzer-run-"
 _WALL_FACTOR = 4
 """A case is hung after `timeout_s` of its own CPU time, or this many times as long on the clock: a busy machine
 slows the clock, not the CPU time, and a sleeping deadlock uses none."""
@@ -151,10 +152,11 @@ def zygote_environment() -> dict[str, str]:
 class Executor:
     """One executor, started when first needed and again after every death.
 
-    `zygote_path` is `Zygote.path`. Not safe for use by several threads at once.
+    `zygote_path` is `Zygote.path`; scratch files go below `root`, or to memory-backed storage. Not safe for use by
+    several threads at once.
     """
 
-    def __init__(self, zygote_path: str, limits: Limits | None = None) -> None:
+    def __init__(self, zygote_path: str, limits: Limits | None = None, root: Path | None = None) -> None:
         self.limits = limits or Limits()
         self.started = 0
         self.recycled = 0
@@ -162,7 +164,7 @@ class Executor:
         self._zygote_path = zygote_path
         self._control: socket.socket | None = None
         self._channel: socket.socket | None = None
-        self._scratch = Path(tempfile.mkdtemp(prefix="fuzzer-executor-", dir=_scratch_root()))
+        self._scratch = Path(tempfile.mkdtemp(prefix="fuzzer-executor-", dir=root or scratch_root()))
         self._log = os.open(self._scratch / "log", os.O_RDWR | os.O_CREAT, 0o600)
         self._stage = StageCell()
 
@@ -316,10 +318,19 @@ class Executor:
         return os.pread(self._log, LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES)).decode(errors="replace")
 
 
-def _scratch_root() -> str | None:
+def scratch_root() -> Path:
     """Memory-backed storage where there is some: SavedModels are written and read once."""
     shm = Path("/dev/shm")
-    return str(shm) if shm.is_dir() and os.access(shm, os.W_OK) else None
+    return shm if shm.is_dir() and os.access(shm, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def own_scratch() -> Path:
+    """A scratch folder of this process; those of processes that are gone (a `kill -9` leaves one) are removed."""
+    for stale in scratch_root().glob(f"{_OWN_SCRATCH}*"):
+        pid = stale.name.removeprefix(_OWN_SCRATCH).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(stale, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_OWN_SCRATCH}{os.getpid()}-", dir=scratch_root()))
 
 
 def _cpu_s(pid: int) -> float:

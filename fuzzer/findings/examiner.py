@@ -70,12 +70,13 @@ class Examiner:
         limits: Limits | None = None,
         reduce_seconds: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        scratch: Path | None = None,
     ) -> None:
         self.store = store
         self.versions = versions
         self.doing = ""
         """What it is doing now, for the screen."""
-        self._executor = Executor(zygote_path, limits)
+        self._executor = Executor(zygote_path, limits, scratch)
         self._reduce_seconds = reduce_seconds
         self._now = now
         self._examined: dict[str, int] = {}

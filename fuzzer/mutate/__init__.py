@@ -66,7 +66,7 @@ MUTATORS = (
 LEAVE_DEAR_ROAD = 0.7
 MAX_GROWN_NODES = 7
 SHRINK_SHARE = 0.6
-"""Edits add more than they take away; above seven nodes a mutant first loses some, or the corpus drifts to the limit."""
+"""Edits add more than they take away: above seven nodes a mutant first loses some, or the corpus drifts up."""
 _WEIGHTS = [m.weight for m in MUTATORS]
 
 
