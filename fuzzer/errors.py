@@ -4,6 +4,8 @@
 escapes is a bug of ours and is never swallowed. A finding is neither: findings are data.
 """
 
+import reprlib
+
 
 class GenerateAnother(Exception):
     """A constraint does not hold: the caller draws another value, node or case."""
@@ -21,9 +23,7 @@ class CaseError(GenerateAnother):
     """
 
     def __init__(self, field: str, expected: str, found: object = None) -> None:
-        shown = repr(found)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
+        shown = reprlib.repr(found)  # bounded in depth and length: what was found may be hostile
         super().__init__(f"{field or 'case'}: expected {expected}, found {shown}")
         self.field = field
         self.expected = expected

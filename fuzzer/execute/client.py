@@ -22,7 +22,7 @@ from typing import Any
 
 from fuzzer.case import Case
 from fuzzer.execute.executor import STACK_SIGNAL, rss_mb
-from fuzzer.execute.protocol import ChannelClosed, receive, send
+from fuzzer.execute.protocol import BrokenFrame, ChannelClosed, receive, send
 from fuzzer.execute.stage import StageCell
 
 LOG_TAIL_BYTES = 64 << 10
@@ -192,6 +192,9 @@ class Executor:
                     self.recycled += 1
                     self.stop()
                 return Reply(message, elapsed)
+        except BrokenFrame:
+            self._kill()
+            killed, peak = "crash", rss_mb(self.pid)
         except ChannelClosed:
             killed, peak = "", rss_mb(self.pid)
         return self._bury(killed, time.monotonic() - begun, peak)

@@ -15,6 +15,10 @@ class ChannelClosed(Exception):
     """The other side is gone."""
 
 
+class BrokenFrame(ChannelClosed):
+    """The other side is there but writes rubbish: its memory cannot be trusted."""
+
+
 def send(channel: socket.socket, message: dict[str, Any]) -> None:
     """Sends one message. Raises `ChannelClosed` when nobody reads any more."""
     data = json.dumps(message, separators=(",", ":")).encode()
@@ -28,10 +32,13 @@ def receive(channel: socket.socket) -> dict[str, Any]:
     """Waits for one message. Raises `ChannelClosed` at the end of the stream or on a broken frame."""
     (size,) = _HEADER.unpack(_exactly(channel, _HEADER.size))
     if size > MAX_MESSAGE_BYTES:
-        raise ChannelClosed(f"a frame of {size} bytes")
-    message = json.loads(_exactly(channel, size))
+        raise BrokenFrame(f"a frame of {size} bytes")
+    try:
+        message = json.loads(_exactly(channel, size))
+    except (ValueError, RecursionError) as broken:
+        raise BrokenFrame("a frame that is no JSON") from broken
     if not isinstance(message, dict):
-        raise ChannelClosed("a frame that is no object")
+        raise BrokenFrame("a frame that is no object")
     return message
 
 

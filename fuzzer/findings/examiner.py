@@ -300,14 +300,14 @@ class Examiner:
         self._remember(finding)
         return Outcome("new" if old is None else "better", finding)
 
-    def _old_size(self, old: Finding) -> tuple[int, int, int, int]:
+    def _old_size(self, old: Finding) -> tuple[int, int, int, int, int]:
         from fuzzer.case import decode
         from fuzzer.errors import CaseError
 
         try:
             return size(decode((self.store.folder / old.path / "minimal.json").read_bytes()))
         except (OSError, CaseError):
-            return (1 << 30, 0, 0, 0)  # the sample is gone or damaged: any new one is better
+            return (1 << 30, 0, 0, 0, 0)  # the sample is gone or damaged: any new one is better
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="seconds")

@@ -69,8 +69,16 @@ class Finding:
     def from_json(tree: dict[str, Any]) -> Finding:
         """Reads what `to_json` wrote; fields of newer versions are ignored. Raises `KeyError`, `TypeError`."""
         known = {k: v for k, v in tree.items() if k in Finding.__dataclass_fields__}
-        for key in ("ops", "patterns", "dtypes", "runtimes"):
-            known[key] = tuple(known[key])
+        for key, value in known.items():
+            kind = str(Finding.__dataclass_fields__[key].type)
+            if kind.startswith("tuple"):
+                if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                    raise TypeError(f"{key} is a list of strings")
+                known[key] = tuple(value)
+            elif kind == "float" and type(value) in (int, float):
+                known[key] = float(value)
+            elif type(value).__name__ != kind:
+                raise TypeError(f"{key} is of type {kind}")
         return Finding(**known)
 
     def marked(self, state: State, note: str = "", duplicate_of: str = "") -> Finding:

@@ -49,12 +49,15 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run a campaign first: python -m fuzzer --minutes 10") from None
-    except (pa.ArrowInvalid, OSError) as broken:
+    except (pa.ArrowException, OSError, ValueError) as broken:
         raise UserError(
             f"{path} cannot be read ({str(broken)[:80]}); nothing is lost, the journal holds the findings: "
             "`python -m fuzzer status` writes the index anew"
         ) from broken
-    version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
+    stamp = (table.schema.metadata or {}).get(b"schema_version", b"")
+    if not stamp.isdigit() or set(table.schema.names) < set(Finding.__dataclass_fields__):
+        raise UserError(f"{path} is no index of findings; `python -m fuzzer status` writes it anew from the journal")
+    version = int(stamp)
     if version > SCHEMA_VERSION:
         raise UserError(f"{path} was written by a newer release (schema {version}); update the fuzzer to read it")
     rows: list[dict[str, Any]] = table.to_pylist()

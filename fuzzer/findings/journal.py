@@ -51,6 +51,13 @@ class Journal:
         finally:
             os.close(handle)
 
+    def size(self) -> int:
+        """Bytes in the journal; 0 when there is none."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def read(self, start: int = 0) -> JournalRead:
         """All events from byte `start` on. A missing file is an empty journal; an unfinished last line waits."""
         try:
@@ -68,7 +75,7 @@ class Journal:
                 event = json.loads(line)
                 if not isinstance(event, dict) or int(event["schema"]) > SCHEMA or "event" not in event:
                     raise ValueError("no event of this schema")
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 damaged += 1
                 continue
             events.append(event)

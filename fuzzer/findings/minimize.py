@@ -70,6 +70,6 @@ def _store(zygote: Zygote, crashes: Path, target: Target, small: Case, given: Pa
     return f"stored as {outcome.finding.path}"
 
 
-def _words(measure: tuple[int, int, int, int]) -> str:
-    nodes, weights, values, _ = measure
+def _words(measure: tuple[int, int, int, int, int]) -> str:
+    nodes, weights, values, *_ = measure
     return f"{nodes} nodes, {weights} weight and {values} value elements"

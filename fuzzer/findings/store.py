@@ -58,11 +58,10 @@ class FindingStore:
 
     def findings(self) -> list[Finding]:
         """All findings, first seen first. Reads only what was appended since the last call."""
-        read = self.journal.read(self._end)
-        if read.end < self._end:
+        if self.journal.size() < self._end:
             # The journal was replaced by an older or shorter one: start over.
             self._findings, self._end = {}, 0
-            return self.findings()
+        read = self.journal.read(self._end)
         self._end = read.end
         self.damaged += read.damaged
         for event in read.events:
@@ -75,7 +74,8 @@ class FindingStore:
     def _apply(self, event: dict[str, object]) -> None:
         if event["event"] == "finding":
             tree = event["finding"]
-            assert isinstance(tree, dict)
+            if not isinstance(tree, dict):
+                raise TypeError("a finding is an object")
             finding = Finding.from_json(tree)
             old = self._findings.get(finding.id)
             if old is not None:  # what a person said stays said

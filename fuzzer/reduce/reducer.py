@@ -36,12 +36,24 @@ class Reduction:
     complete: bool
 
 
-def size(case: Case) -> tuple[int, int, int, int]:
-    """What "smaller" means: nodes, then weight elements, then value elements, then length of the JSON."""
+def size(case: Case) -> tuple[int, int, int, int, int]:
+    """What "smaller" means: nodes, weight elements, value elements, settings that are not plain, length of the JSON."""
     typed = case.model.typed
     weights = sum(_distinct(t.node.weights.get(s.name), s.type.elements) for t in typed for s in t.slots)
     values = sum(t.type.elements for t in typed) + sum(t.elements for t in case.model.inputs)
-    return len(typed), weights, values, len(case.canonical)
+    return len(typed), weights, values, _settings(case), len(case.canonical)
+
+
+def _settings(case: Case) -> int:
+    """How much a reader must be told beside the graph: attributes off their default, by how far, and threads."""
+    told = case.inference.threads + len(case.inference.runtimes) + len(case.inference.inputs)
+    for node in case.model.nodes:
+        for key, domain in node.spec.attrs.items():
+            value = node.attrs[key]
+            if value != domain.default:
+                numbers = value if isinstance(value, tuple) else (value,)
+                told += 1 + sum(abs(n) for n in numbers if isinstance(n, int))
+    return told
 
 
 def _distinct(recipe: Recipe | None, elements: int) -> int:
