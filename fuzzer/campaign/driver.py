@@ -133,11 +133,10 @@ class Driver:
             case, mutator = self._made.get(data) or (decode(data), "")
         except CaseError:
             return
-        known = self._recent.get(case.id)
-        if known is None and not mutator:
+        if not mutator and case.id not in self._recent:
             # Not made by us: libFuzzer is reading the corpus, or a sibling's entry.
             self.corpus.refresh()
-            known = self.corpus.features_of(case.id)
+        known = self._recent.get(case.id) or self.corpus.features_of(case.id)
         if known is not None:
             self.counters.hit(known)
             return

@@ -47,6 +47,7 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
     path = crashes / FILE
     try:
         table = pq.read_table(path)
+        rows: list[dict[str, Any]] = table.to_pylist()
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run a campaign first: python -m fuzzer --minutes 10") from None
     except (pa.ArrowException, OSError, ValueError) as broken:
@@ -60,7 +61,6 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
     version = int(stamp)
     if version > SCHEMA_VERSION:
         raise UserError(f"{path} was written by a newer release (schema {version}); update the fuzzer to read it")
-    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
