@@ -46,7 +46,9 @@ ODD = st.one_of(
     st.integers(-3, 3),
     st.sampled_from([2**31, 2**63, -(2**63), 10**400, 1 << 12000]),
     st.floats(),
-    st.sampled_from(["", "x0", "n0", "n99", "x" * 5000, "float32", "../../etc/passwd", "\ud800", "é", "__import__('os')"]),
+    st.sampled_from(
+        ["", "x0", "n0", "n99", "x" * 5000, "float32", "../../etc/passwd", "\ud800", "é", "__import__('os')"]
+    ),
     st.text(max_size=8),
     st.integers(1, 400).map(_deep),
     st.just([8192] * 4),
@@ -56,7 +58,9 @@ ODD = st.one_of(
 )
 
 json_trees = st.recursive(
-    ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4), max_leaves=20
+    ODD,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=20,
 )
 
 
@@ -104,7 +108,12 @@ def damaged_trees(draw: st.DrawFn) -> Any:
                 other = draw(st.sampled_from(paths))
                 value = tree
                 for key in other:
-                    value = value[key] if (isinstance(value, dict) and key in value) or isinstance(value, list) and isinstance(key, int) and key < len(value) else None
+                    value = (
+                        value[key]
+                        if (isinstance(value, dict) and key in value)
+                        or (isinstance(value, list) and isinstance(key, int) and key < len(value))
+                        else None
+                    )
                 holder[path[-1]] = copy.deepcopy(value)
     return tree
 

@@ -136,7 +136,9 @@ class Driver:
         if not mutator and case.id not in self._recent:
             # Not made by us: libFuzzer is reading the corpus, or a sibling's entry.
             self.corpus.refresh()
-        known = self._recent.get(case.id) or self.corpus.features_of(case.id)
+        known = self._recent.get(case.id)  # an empty list for what died or showed nothing
+        if known is None:
+            known = self.corpus.features_of(case.id)
         if known is not None:
             self.counters.hit(known)
             return

@@ -298,7 +298,9 @@ def test_multiply_accumulates_add_up() -> None:
     tree = edited(PLAIN, ("model", "inputs", 0, "shape"), [1, 32, 32, 16])
     layer = conv(16, [7, 7])  # 12.8 million each
     nodes = [{**layer, "operands": ["x0" if i == 0 else f"n{i - 1}"]} for i in range(4)]
-    assert isinstance(decoded(dumped(edited(edited(tree, ("model", "nodes"), nodes[:3]), ("model", "outputs"), ["n2"]))), Case)
+    assert isinstance(
+        decoded(dumped(edited(edited(tree, ("model", "nodes"), nodes[:3]), ("model", "outputs"), ["n2"]))), Case
+    )
     error = decoded(dumped(edited(edited(tree, ("model", "nodes"), nodes), ("model", "outputs"), ["n3"])))
     assert isinstance(error, CaseError) and error.field == "model" and "multiply-accumulates" in error.expected
 
@@ -320,9 +322,7 @@ def test_a_hundred_gigabytes_are_refused(shape: list[int], expected: str) -> Non
 
 
 def test_a_chain_that_grows_is_stopped_where_it_leaves_the_budget() -> None:
-    pools = [
-        {"op": "concat", "operands": [f"n{i - 1}" if i else "x0"] * 3, "attrs": {"axis": 1}} for i in range(32)
-    ]
+    pools = [{"op": "concat", "operands": [f"n{i - 1}" if i else "x0"] * 3, "attrs": {"axis": 1}} for i in range(32)]
     model = {"inputs": [{"shape": [1, 8], "dtype": "float32"}], "nodes": pools, "outputs": ["n31"]}
     error = decoded(dumped({**PLAIN, "model": model}))
     assert isinstance(error, CaseError) and error.field == "model.nodes[6]"  # 8 * 3^7 = 17,496 > 8,192
@@ -354,5 +354,5 @@ def test_encoding_refuses_what_json_cannot_hold() -> None:
     from fuzzer.case import Inference, Recipe
 
     broken = replace(drawn_case(1), inference=Inference(inputs=(Recipe("normal", 1, float("nan")),)))
-    with pytest.raises(ValueError, match="Out of range|NaN|nan"):
+    with pytest.raises(ValueError, match=r"Out of range|NaN|nan"):
         encode(broken)

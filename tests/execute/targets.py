@@ -17,6 +17,8 @@ import re
 import signal
 import sys
 import time
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from fuzzer.case.codec import from_json
@@ -133,7 +135,7 @@ def do_babble(request: dict[str, Any]) -> None:
     """Writes rubbish where replies go, as a process with a damaged heap might."""
     for handle in range(3, 64):
         try:
-            if os.readlink(f"/proc/self/fd/{handle}").startswith("socket:"):
+            if str(Path(f"/proc/self/fd/{handle}").readlink()).startswith("socket:"):
                 os.write(handle, b"\xff" * 64)
         except OSError:
             continue
@@ -141,7 +143,7 @@ def do_babble(request: dict[str, Any]) -> None:
 
 
 def do_litter(request: dict[str, Any]) -> None:
-    os.mkdir(f"{_scratch}/saved_model_1")
+    Path(_scratch, "saved_model_1").mkdir()
     os.abort()
 
 
@@ -175,7 +177,7 @@ def _campaign(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     if request["command"] == "save":
         return {"saved": [], "log": ""}
     scheme = case.conversion.scheme
-    features = {f"op:{op}/{scheme}" for op in ops} | {f"pair:{a}>{b}" for a, b in zip(ops, ops[1:], strict=False)}
+    features = {f"op:{op}/{scheme}" for op in ops} | {f"pair:{a}>{b}" for a, b in pairwise(ops)}
     features |= {f"flat:{node.op}/{sorted(node.attrs.items())!r:.40}" for node in case.model.nodes}
     relative = 0.5 if wrong else 1e-6
     one = {"relative": relative, "to_tensorflow": relative, "steps": None, "specials": 0}

@@ -6,16 +6,19 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzer.execute.protocol import MAX_MESSAGE_BYTES, ChannelClosed, receive, send
 from fuzzer.execute.stage import StageCell
 
-messages = st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.integers() | st.text(), st.lists), max_size=5)
+messages = st.dictionaries(
+    st.text(max_size=8), st.recursive(st.none() | st.integers() | st.text(), st.lists), max_size=5
+)
 
 
-@given(st.lists(messages, max_size=5))
+@given(st.lists(messages, max_size=4))
+@settings(max_examples=40)
 def test_messages_arrive_as_they_were_sent(sent: list[dict[str, Any]]) -> None:
     left, right = socket.socketpair()
     with left, right:
@@ -36,7 +39,13 @@ def test_a_message_larger_than_any_buffer() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x05", struct.pack("<I", 5) + b"{}", struct.pack("<I", MAX_MESSAGE_BYTES + 1), struct.pack("<I", 2) + b"[]"],
+    [
+        b"",
+        b"\x05",
+        struct.pack("<I", 5) + b"{}",
+        struct.pack("<I", MAX_MESSAGE_BYTES + 1),
+        struct.pack("<I", 2) + b"[]",
+    ],
 )
 def test_a_broken_frame_is_the_end(data: bytes) -> None:
     left, right = socket.socketpair()
