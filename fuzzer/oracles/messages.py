@@ -35,12 +35,14 @@ _NOISE = (
     (re.compile(r"loc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\):?"), ""),
     (re.compile(r'(?:/|[A-Za-z]:\\)[^\s:"\']+'), "<path>"),
     (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
-    (re.compile(r"tensor<[^>]*(?:<[^>]*>[^>]*)*>"), "tensor"),
+    (re.compile(r"tensor<[^<>]*(?:<[^<>]*>[^<>]*)*>"), "tensor"),
     (re.compile(r"[-+]?\b\d+(?:\.\d+)?(?:[eE][-+]?\d+)?\b"), "N"),
     (re.compile(r"[\"'`][^\"'`]{0,80}@[^\"'`]{0,80}[\"'`]"), "<function>"),
     (re.compile(r"\s+"), " "),
 )
 MAX_MESSAGE = 160
+MAX_READ = 4000
+"""Characters of a message that are looked at; MLIR repeats whole modules after what matters."""
 
 _ERROR_LINE = re.compile(r"error: ([^\n]+)")
 _CHECK = re.compile(
@@ -63,6 +65,7 @@ def is_refusal(message: str) -> bool:
 
 def normalise(message: str) -> str:
     """The message without what differs between two runs of one defect: numbers, addresses, paths, locations."""
+    message = message[:MAX_READ]
     for pattern, stand_in in _NOISE:
         message = pattern.sub(stand_in, message)
     return message.strip(" .:\t")[:MAX_MESSAGE]
