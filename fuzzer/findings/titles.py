@@ -34,7 +34,10 @@ def title_of(verdict: Verdict, case: Case) -> str:
 
 def chain(case: Case) -> str:
     """The ops of a case in order, repeated ones once; recurrent ops that are not unrolled are all WHILE loops."""
-    names = ("while loop" if n.spec.recurrent and not n.attrs.get("unroll") else n.op for n in case.model.nodes)
+    layers = case.conversion.entry in ("keras", "legacy_keras")  # layers loop, whatever the attribute says
+    names = (
+        "while loop" if n.spec.recurrent and (layers or not n.attrs.get("unroll")) else n.op for n in case.model.nodes
+    )
     return " > ".join(dict.fromkeys(names))
 
 

@@ -6,8 +6,9 @@ than its bound here is a kernel's defect, and the node is its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,14 @@ MAX_STEPS_16 = 2.0
 FLOAT_FACTOR = 16.0
 FLOAT_UNIT = 2.0**-23
 PERTURBATIONS = 4
+BASES = (REFERENCE_RUNTIME, "tf-builtin")
+"""What kernels are compared with: reference ones, or the optimised ones of ops that have no other (ELU in 2.21)."""
 _UNJUDGED = frozenset({"WHILE", "IF", "CALL_ONCE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"})
 """State and sub-graphs: the operator alone is not what runs in the model."""
+
+
+Rerun = Callable[[Callable[[Array], Array]], "list[Array] | None"]
+"""Runs an operator again on operands that a function has moved."""
 
 
 @dataclass(frozen=True)
@@ -139,19 +146,29 @@ def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence
 
 
 def outlier(record: CaseRun, found: list[NodeDivergence]) -> str:
-    """The kernel family that stands alone. XNNPACK, optimised and reference kernels are three implementations.
+    """Whose kernel stands alone. `found` are the runtimes that differ from the reference kernels.
 
-    When both others differ from the reference kernels, these are the odd one out, unless they never ran.
+    When all of them do and agree among themselves, the reference kernels are the odd one out; when they do not even
+    agree, nobody's result can be trusted (memory that was never written looks like this).
     """
-    guilty = {_kernel(d.runtime) for d in found}
-    others = {_kernel(r) for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME}
-    if guilty == {"XNNPACK", "optimised"} == others:
-        return "reference"
-    names = sorted(guilty)
-    # One of the two XNNPACK builds may be mended and the other not.
-    if names == ["XNNPACK"] and len(found) == 1 and {"tf-xnnpack", "litert"} <= set(record.runs):
-        return found[0].runtime
-    return "+".join(names)
+    guilty = {d.runtime for d in found}
+    others = {r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME}
+    if guilty == others and len({_kernel(r) for r in guilty}) > 1:
+        return "reference" if _agree(found) else "every kernel of"
+    if guilty == {"tf-xnnpack", "litert"}:
+        return "XNNPACK"
+    if guilty == {"tf-xnnpack", "tf-builtin"}:
+        return "tf.lite"  # where XNNPACK leaves an op alone, both run the optimised kernel of one release
+    if len(guilty) == 1 and "tf-builtin" not in guilty and not {"tf-xnnpack", "litert"} <= set(record.runs):
+        return _kernel(*guilty)
+    return "+".join(sorted(_kernel(r) if r == "tf-builtin" else r for r in guilty))
+
+
+def _agree(found: list[NodeDivergence]) -> bool:
+    """Whether runtimes that differ from the base differ in the same way: same place, same value."""
+    first = found[0]
+    step = 1.0 if first.unit == "steps" else 1e-3 * abs(first.actual)
+    return all(d.index == first.index and abs(d.actual - first.actual) <= step for d in found)
 
 
 def _kernel(runtime: str) -> str:
@@ -186,10 +203,18 @@ def divergent_nodes(record: CaseRun, runtime: str) -> Iterator[NodeDivergence]:
 
 
 def _intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
-    """Every tensor of the main graph under reference kernels; empty when they cannot run it."""
+    """Every tensor of the main graph under the first base that can run it; empty when none can."""
+    for base in BASES:
+        found = _recorded(record, sample, base)
+        if found:
+            return found
+    return {}
+
+
+def _recorded(record: CaseRun, sample: int, base: str) -> dict[int, Array]:
     assert record.flat is not None
     try:
-        interpreter = MAKERS[REFERENCE_RUNTIME](record.content, 1, experimental_preserve_all_tensors=True)
+        interpreter = MAKERS[base](record.content, 1, experimental_preserve_all_tensors=True)
         interpreter.allocate_tensors()
         slots = [slot_of(d) for d in interpreter.get_input_details()]
         for index, value in feed(slots, record.samples[sample]):
@@ -246,7 +271,8 @@ def _invoke(maker: str, content: bytes, tensors: dict[int, Array], moved: Any = 
 def _compare(
     flat: Flat, position: int, op: FlatOp, runtime: str, content: bytes, tensors: dict[int, Array]
 ) -> NodeDivergence | None:
-    expected = _invoke(REFERENCE_RUNTIME, content, tensors)
+    base = next((b for b in BASES if b != runtime and _invoke(b, content, tensors)), REFERENCE_RUNTIME)
+    expected = _invoke(base, content, tensors)
     actual = _invoke(runtime, content, tensors)
     if not expected or not actual:
         return None
@@ -258,7 +284,7 @@ def _compare(
         finite = np.isfinite(left) & np.isfinite(right)
         specials = int(np.sum(np.isnan(left) != np.isnan(right)) + np.sum(np.isinf(left) != np.isinf(right)))
         apart = np.where(finite, np.abs(np.where(finite, left, 0) - np.where(finite, right, 0)), 0.0)
-        bound, unit = _bound(flat, op, o, want, content, tensors)
+        bound, unit = _bound(flat, op, o, want, lambda moved: _invoke(base, content, tensors, moved), tensors)
         ratio = apart / np.maximum(bound, 1e-30)
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), want.shape))
         found = NodeDivergence(
@@ -279,7 +305,7 @@ def _compare(
 
 
 def _bound(
-    flat: Flat, op: FlatOp, output: int, want: Array, content: bytes, tensors: dict[int, Array]
+    flat: Flat, op: FlatOp, output: int, want: Array, rerun: Rerun, tensors: dict[int, Array]
 ) -> tuple[NDArray[np.float64], str]:
     """How far two sound kernels may be apart, per element, and the unit of that."""
     if want.dtype.kind in "iu":
@@ -292,7 +318,7 @@ def _bound(
     motion = np.zeros(want.shape)
     for seed in range(PERTURBATIONS):
         random = np.random.RandomState(seed)
-        moved = _invoke(REFERENCE_RUNTIME, content, tensors, lambda v, r=random: _nudged(v, r))
+        moved = rerun(partial(_nudged, random=random))
         if moved and moved[output].shape == want.shape:
             motion = np.maximum(motion, np.abs(moved[output].astype(np.float64) - want.astype(np.float64)))
     return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
