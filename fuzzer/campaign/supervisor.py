@@ -6,6 +6,7 @@ flight goes to the inbox.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import selectors
@@ -81,10 +82,12 @@ class Supervisor:
         self.corpus = Corpus(config.corpus)
         self.store = FindingStore(config.crashes, create=True)
         advice = "choose other folders (--corpus DIR --crashes DIR), or wait for it to end"
-        self._locks = [
-            Lock(self.corpus.state / "lock", str(config.corpus), advice),
-            Lock(config.crashes / ".lock", str(config.crashes), advice),
-        ]
+        self._locks = [Lock(self.corpus.state / "lock", str(config.corpus), advice)]
+        try:
+            self._locks.append(Lock(config.crashes / ".lock", str(config.crashes), advice))
+        except UserError:
+            self._locks[0].release()
+            raise
         self.seed = config.seed if config.seed is not None else secrets.randbelow(1 << 31)
         self.statistics = Statistics()
         self.workers: list[Worker] = []
@@ -275,6 +278,9 @@ class Supervisor:
                 self.store.journal.append("in-flight", case=case.id, at=_stamp())
             except CaseError as broken:
                 self._warn(f"{slot} holds no case: {broken}")
+            except OSError as refused:
+                self._disk_full = str(refused)
+                return  # the slot stays as it is: the next campaign looks at it
         clear(slot)
 
     # --- findings and screen ----------------------------------------------------------------------------
@@ -346,7 +352,8 @@ class Supervisor:
 
     def _warn(self, sentence: str) -> None:
         self.warnings.append(sentence)
-        with (self.corpus.state / "warnings.log").open("a") as log:
+        # The screen and the summary have it; a full disk must not turn a warning into an error.
+        with contextlib.suppress(OSError), (self.corpus.state / "warnings.log").open("a") as log:
             log.write(f"{_stamp()} {sentence}\n")
 
     # --- the end ----------------------------------------------------------------------------------------

@@ -85,7 +85,9 @@ def _compare(record: CaseRun, run: RuntimeRun, base: str, expected: list[list[Ar
             worst = max(worst, (relative, s, o))
             scale = step_of(record.flat, slot)
             if base != EAGER and scale:
-                apart = float(np.max(np.abs(_finite(actual) - _finite(want)), initial=0.0))
+                # Where one side is NaN or infinite, `specials` counts; elsewhere integers and floats are finite.
+                both = np.isfinite(actual.astype(np.float64)) & np.isfinite(want.astype(np.float64))
+                apart = float(np.max(np.where(both, np.abs(_finite(actual) - _finite(want)), 0.0), initial=0.0))
                 steps = max(steps or 0.0, apart if slot.scale else apart / scale)
             to_tensorflow = max(to_tensorflow, error(real(actual, slot), real(record.reference[s][o], None))[0])
     _, s, o = worst

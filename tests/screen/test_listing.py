@@ -36,9 +36,7 @@ def test_filters_cycle_through_what_is_there_and_back() -> None:
     assert View().next_kind([]) == View()
 
 
-@pytest.mark.parametrize(
-    "words", ["depthwiseconv segfault", "SEGFAULT invoke", FINDINGS[1].id, "depthwise_conv2d"]
-)
+@pytest.mark.parametrize("words", ["depthwiseconv segfault", "SEGFAULT invoke", FINDINGS[1].id, "depthwise_conv2d"])
 def test_search_finds_all_words_anywhere(words: str) -> None:
     assert FINDINGS[1] in View(search=words).pick(FINDINGS)
     assert not View(search=words + " nowhere").pick(FINDINGS)
@@ -46,9 +44,7 @@ def test_search_finds_all_words_anywhere(words: str) -> None:
 
 @pytest.mark.parametrize("width", [1, 20, 60, 80, 120])
 def test_rows_are_exactly_as_wide_as_the_list(width: int) -> None:
-    odd = replace(
-        FINDINGS[0], title=HOSTILE * 40, kind=HOSTILE, state="?" * 40, first_seen="", severity=float("nan")
-    )
+    odd = replace(FINDINGS[0], title=HOSTILE * 40, kind=HOSTILE, state="?" * 40, first_seen="", severity=float("nan"))
     for finding in (*FINDINGS, odd):
         for selected in (True, False):
             text = row(finding, width, NOW, selected)

@@ -49,9 +49,7 @@ def hostile() -> Snapshot:
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize(
-    "snapshot", [Snapshot(), demo_snapshot(), hostile()], ids=["empty", "demo", "hostile"]
-)
+@pytest.mark.parametrize("snapshot", [Snapshot(), demo_snapshot(), hostile()], ids=["empty", "demo", "hostile"])
 def test_every_size_fits(snapshot: Snapshot, width: int, height: int) -> None:
     lines = draw(snapshot, width, height)
     assert 1 <= len(lines) <= height
@@ -127,9 +125,7 @@ def test_error_warnings_are_red_and_others_yellow() -> None:
 # --- plain text -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "snapshot", [Snapshot(), demo_snapshot(), hostile()], ids=["empty", "demo", "hostile"]
-)
+@pytest.mark.parametrize("snapshot", [Snapshot(), demo_snapshot(), hostile()], ids=["empty", "demo", "hostile"])
 def test_plain_line_is_one_short_line(snapshot: Snapshot) -> None:
     line = plain_line(snapshot)
     assert len(line) <= 160

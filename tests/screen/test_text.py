@@ -105,9 +105,7 @@ def test_urgency_knows_every_kind_and_sorts_nan() -> None:
     assert sorted(text.KIND_ORDER) == sorted(kind.value for kind in Kind)
     keys = [text.urgency("value", "steps", v) for v in (1.0, float("nan"), 37.0)]
     assert sorted(keys)[0] == text.urgency("value", "steps", 37.0)
-    assert (
-        text.urgency("crash", "signal", 6) < text.urgency("value", "steps", 1e9) < text.urgency("new?", "", 1)
-    )
+    assert text.urgency("crash", "signal", 6) < text.urgency("value", "steps", 1e9) < text.urgency("new?", "", 1)
 
 
 def test_sparkline_keeps_peaks_and_handles_zero() -> None:

@@ -54,9 +54,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 async def type_text(pilot: Pilot[None], text: str) -> None:
     for character in text:
-        await pilot.press(
-            {" ": "space", "/": "slash", ":": "colon", ".": "full_stop"}.get(character, character)
-        )
+        await pilot.press({" ": "space", "/": "slash", ":": "colon", ".": "full_stop"}.get(character, character))
     await pilot.pause()
 
 
@@ -364,9 +362,7 @@ def test_missing_files_are_said_in_the_page(source: DemoSource) -> None:
         await press(pilot, "slash")
         await type_text(pilot, lost.id)
         await press(pilot, "enter", "enter")
-        for number, file in enumerate(
-            ("verdict.json", "report.md", "minimal.json", "repro.py", "log.txt"), 1
-        ):
+        for number, file in enumerate(("verdict.json", "report.md", "minimal.json", "repro.py", "log.txt"), 1):
             await press(pilot, str(number))
             assert f"{file} is missing" in screen(pilot)
 
@@ -402,9 +398,7 @@ def test_markup_in_titles_and_notes_stays_text(source: DemoSource) -> None:
         await press(pilot, "escape", "x")
         assert "saved as fixed: [bold red]x[/]" in screen(pilot)
 
-    source.list = [
-        replace(f, title=HOSTILE, note=HOSTILE, kind=HOSTILE, message=HOSTILE) for f in source.list[:2]
-    ]
+    source.list = [replace(f, title=HOSTILE, note=HOSTILE, kind=HOSTILE, message=HOSTILE) for f in source.list[:2]]
     source.list[0] = replace(source.list[0], kind="crash")
     source.list[1] = replace(source.list[1], kind="value")
     drive(source, steps, (160, 48))

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuzzer.findings import FindingStore
+from fuzzer.findings.journal import SCHEMA, Journal
+from tests.findings.samples import finding
+from tests.strategies import dumped, json_trees
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.jsonl")
+
+
+def test_events_come_back_in_order(journal: Journal) -> None:
+    for i in range(20):
+        journal.append("seen", id=f"id{i}", text='ä "quoted"\n')
+    read = journal.read()
+    assert [e["id"] for e in read.events] == [f"id{i}" for i in range(20)]
+    assert read.damaged == 0 and read.end == journal.path.stat().st_size
+    assert all(e["schema"] == SCHEMA and e["event"] == "seen" and e["text"] == 'ä "quoted"\n' for e in read.events)
+
+
+def test_a_missing_journal_is_empty(journal: Journal) -> None:
+    assert journal.read().events == []
+
+
+def test_reading_goes_on_where_it_ended(journal: Journal) -> None:
+    journal.append("a")
+    end = journal.read().end
+    journal.append("b")
+    assert [e["event"] for e in journal.read(end).events] == ["b"]
+
+
+def test_a_line_cut_off_by_a_kill_costs_itself_only(journal: Journal) -> None:
+    journal.append("a")
+    journal.append("b", text="x" * 100)
+    whole = journal.path.read_bytes()
+    for cut in range(1, 120):
+        journal.path.write_bytes(whole[:-cut])
+        assert [e["event"] for e in journal.read().events] == ["a"]
+        journal.append("c")
+        read = journal.read()
+        assert [e["event"] for e in read.events] in (["a", "c"], ["a", "b", "c"])
+        assert read.damaged <= 1 and len(read.events) + read.damaged == 3
+
+
+GARBAGE = [
+    b"\xff\xfe\x00",
+    b"[1]",
+    b"{}",
+    b"3",
+    b"null",
+    b'{"schema": 1}',
+    b'{"schema": null, "event": "a"}',
+    b'{"schema": "x", "event": "a"}',
+    b'{"schema": [], "event": "a"}',
+    b'{"schema": 1e999, "event": "a"}',
+    b'{"schema": NaN, "event": "a"}',
+    b'{"schema": 99, "event": "of a newer release"}',
+    b"{" * 5000,
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda g: g[:30].decode(errors="replace"))
+def test_garbage_between_good_lines(journal: Journal, garbage: bytes) -> None:
+    journal.append("a")
+    with journal.path.open("ab") as file:
+        file.write(garbage + b"\n\n")
+    journal.append("b")
+    read = journal.read()
+    assert [e["event"] for e in read.events] == ["a", "b"] and read.damaged == 1
+
+
+@given(st.lists(st.binary(max_size=60) | json_trees.map(dumped), max_size=4))
+@settings(max_examples=150)
+def test_any_bytes_cost_themselves_only(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    store = FindingStore(folder, create=True)
+    store.journal.append("finding", finding=finding().to_json())
+    with store.journal.path.open("ab") as file:
+        file.write(b"\n".join(lines))
+    store.journal.append("finding", finding=finding("another").to_json())
+    assert {f.title for f in store.findings()} == {finding().title, "another"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "finding"},
+        {"event": "finding", "finding": None},
+        {"event": "finding", "finding": 3},
+        {"event": "finding", "finding": []},
+        {"event": "finding", "finding": {}},
+        {"event": "finding", "finding": {**finding("bad").to_json(), "ops": 5}},
+        {"event": "finding", "finding": {**finding("bad").to_json(), "id": ["x"]}},
+        {"event": "finding", "finding": {**finding("bad").to_json(), "first_seen": 3}},
+        {"event": "finding", "finding": {**finding("bad").to_json(), "severity": "high"}},
+        {"event": "finding", "finding": {**finding("bad").to_json(), "count": None}},
+        {"event": "seen"},
+        {"event": "seen", "id": None, "at": None},
+        {"event": "mark", "id": "GOOD", "state": "of a newer release"},
+        {"event": "mark", "id": "GOOD"},
+        {"event": "something newer", "x": 1},
+        {"event": ["finding"]},
+    ],
+    ids=lambda e: json.dumps(e)[:50],
+)
+def test_events_with_wrong_fields_are_skipped(tmp_path: Path, event: dict[str, object]) -> None:
+    """And the rest is true: listed, and written to an index that can be read."""
+    from fuzzer.findings.index import read_index
+
+    store = FindingStore(tmp_path, create=True)
+    good = finding()
+    store.journal.append("finding", finding=good.to_json())
+    line = json.dumps({"schema": SCHEMA, **event}).replace("GOOD", good.id)
+    with store.journal.path.open("a") as file:
+        file.write(line + "\n")
+    fresh = FindingStore(tmp_path)
+    assert [f.id for f in fresh.findings()] == [good.id]
+    fresh.rebuild_index()
+    assert [row["id"] for row in read_index(tmp_path)] == [good.id]
+
+
+# --- several writers --------------------------------------------------------------------------------------
+
+WRITER = """
+import sys
+from pathlib import Path
+from fuzzer.findings.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+for i in range(100):
+    journal.append("seen", id=sys.argv[2], i=i, text="x" * (i * 50))
+"""
+
+
+def test_four_processes_append_at_once(journal: Journal) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(journal.path), str(n)], env=environment) for n in range(4)
+    ]
+    assert [w.wait(60) for w in writers] == [0] * 4
+    read = journal.read()
+    assert read.damaged == 0 and len(read.events) == 400
+    for n in range(4):
+        assert [e["i"] for e in read.events if e["id"] == str(n)] == list(range(100))
+
+
+def test_a_writer_killed_at_any_moment_harms_nobody(journal: Journal) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for n in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(journal.path), str(n)], env=environment)
+        size = journal.path.stat().st_size if journal.path.exists() else 0
+        while writer.poll() is None and (not journal.path.exists() or journal.path.stat().st_size < size + 3000):
+            pass
+        writer.kill()
+        writer.wait()
+        journal.append("mine", n=n)
+    read = journal.read()
+    assert [e["n"] for e in read.events if e["event"] == "mine"] == [0, 1, 2] and read.damaged <= 3
+
+
+# --- a full disk ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("room", [0, 1, 10, 60])
+def test_a_full_disk_leaves_nothing_half_written(journal: Journal, room: int) -> None:
+    """The limit on file size cuts a write short just as a full disk does. In a child: the limit cannot be lifted."""
+    journal.append("a", text="x" * 100)
+    before = journal.path.read_bytes()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room,) * 2)
+            try:
+                journal.append("b", text="y" * 200)
+            except OSError:
+                status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert journal.path.read_bytes() == before
+    journal.append("c")
+    assert [e["event"] for e in journal.read().events] == ["a", "c"]
+
+
+def test_a_truly_full_disk(small_disk: Path) -> None:
+    journal = Journal(small_disk / "journal.jsonl")
+    with pytest.raises(OSError, match="No space"):
+        for _ in range(10_000):
+            journal.append("a", text="x" * 5000)
+    read = journal.read()
+    assert read.damaged == 0 and read.end == journal.path.stat().st_size and len(read.events) > 10

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuzzer.case import Case, decode
+from fuzzer.case.model import MAX_INPUTS
+from fuzzer.errors import GenerateAnother
+from fuzzer.execute import Executor, Reply
+from fuzzer.mutate import MUTATORS, Mutator, cross, generate, mutate
+from fuzzer.mutate.draft import Draft, DraftNode, draft_of
+from fuzzer.mutate.repair import MAX_GENERATED_NODES, MAX_GENERATED_OUTPUTS, repair
+from fuzzer.ops import registry
+from tests.strategies import MAX_SEED, cases, drawn_case
+
+POOL = [drawn_case(seed, seed % 4) for seed in range(60)]
+
+
+def check(case: Case) -> None:
+    """What holds of everything the generator makes."""
+    assert decode(case.canonical) == case
+    model = case.model
+    assert 1 <= len(model.nodes) <= MAX_GENERATED_NODES and 1 <= len(model.inputs) <= MAX_INPUTS
+    assert 1 <= len(model.outputs) <= MAX_GENERATED_OUTPUTS
+    assert len(set(model.outputs)) == len(model.outputs) and all(o.startswith("n") for o in model.outputs)
+    assert case.conversion.conflict() is None
+    used = {o for n in model.nodes for o in n.operands}
+    assert {f"x{i}" for i in range(len(model.inputs))} <= used, "an input that nobody reads"
+    for typed in model.typed:
+        assert set(typed.node.weights) == {slot.name for slot in typed.slots}
+    if case.conversion.entry in ("keras", "legacy_keras"):
+        assert all(t.dtype == "float32" for t in model.inputs)
+
+
+def tried(case: Case, rng: Random) -> tuple[Case, str]:
+    """A mutant; where repair left nothing (integers for a chain of float ops), the case itself, as the driver does."""
+    try:
+        return mutate(case, rng)
+    except GenerateAnother:
+        return case, ""
+
+
+# --- validity ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_two_thousand_mutants_are_valid(start: int) -> None:
+    """A walk, not single steps: mutants of mutants of mutants."""
+    rng = Random(start)
+    made = 0
+    pool = list(POOL)
+    for _ in range(500):
+        at = rng.randrange(len(pool))
+        try:
+            pool[at], name = mutate(pool[at], rng)
+        except GenerateAnother:
+            continue
+        made += 1
+        check(pool[at])
+        assert name in {m.name for m in MUTATORS}
+    assert made >= 0.95 * 500
+
+
+@given(cases(), st.integers(0, MAX_SEED))
+@settings(max_examples=100)
+def test_mutants_of_anything_are_valid(case: Case, seed: int) -> None:
+    try:
+        mutant, _ = mutate(case, Random(seed))
+    except GenerateAnother:
+        return
+    check(mutant)
+
+
+def test_generated_cases_are_valid_and_differ() -> None:
+    made = [generate(Random(seed)) for seed in range(1200)]
+    for case in made:
+        check(case)
+    assert len({c.id for c in made}) > 1150
+    assert {n.op for c in made for n in c.model.nodes} >= set(registry()) - {"lstm", "gru", "simple_rnn"}
+    assert {c.conversion.scheme for c in made} == {"float32", "float16", "dynamic", "int8", "int16x8"}
+    assert len({len(c.model.nodes) for c in made}) >= 5
+
+
+def test_mutation_does_not_touch_its_parent() -> None:
+    for case in POOL[:30]:
+        before = case.canonical
+        for seed in range(5):
+            tried(case, Random(seed))
+        assert type(case)(case.model, case.conversion, case.inference).canonical == before
+
+
+# --- each mutator -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mutator", MUTATORS, ids=lambda m: m.name)
+def test_a_mutator_changes_something_and_repair_makes_it_valid(mutator: Mutator) -> None:
+    changed = refused = 0
+    for seed in range(5 * len(POOL)):
+        case, rng = POOL[seed % len(POOL)], Random(seed)
+        draft = draft_of(case)
+        mutator.edit(draft, rng)
+        try:
+            mutant = repair(draft, rng)
+        except GenerateAnother:
+            refused += 1
+            continue
+        check(mutant)
+        changed += mutant.id != case.id
+    # Half of the dtypes are integers, which most ops do not take. Dear roads are drawn one time in forty.
+    assert refused <= (0.5 if mutator.name == "change_dtype" else 0.02) * 5 * len(POOL)
+    assert changed >= (1 if mutator.name == "change_entry" else 0.2 * 5 * len(POOL))
+
+
+def test_every_mutator_is_drawn() -> None:
+    rng = Random(0)
+    names = Counter(tried(rng.choice(POOL), rng)[1] for _ in range(1500))
+    assert set(names) - {""} == {m.name for m in MUTATORS}
+
+
+def test_most_mutants_differ_from_their_parent() -> None:
+    rng = Random(1)
+    same = sum(tried(case, rng)[0].id == case.id for case in POOL * 5)
+    assert same < 0.15 * len(POOL) * 5
+
+
+def test_names_of_mutators_are_unique() -> None:
+    assert len({m.name for m in MUTATORS}) == len(MUTATORS)
+    assert all(m.weight > 0 for m in MUTATORS)
+
+
+# --- repeatability ----------------------------------------------------------------------------------------
+
+
+def test_the_seed_decides() -> None:
+    for seed in range(100):
+        case = POOL[seed % len(POOL)]
+        assert generate(Random(seed)) == generate(Random(seed))
+        assert mutate(case, Random(seed)) == mutate(case, Random(seed))
+        other = POOL[(seed * 7 + 1) % len(POOL)]
+        assert cross(case, other, Random(seed)) == cross(case, other, Random(seed))
+    assert len({mutate(POOL[0], Random(seed))[0].id for seed in range(50)}) > 30
+
+
+def test_an_object_and_its_decoded_twin_mutate_alike() -> None:
+    """The driver keeps made objects, and decodes after a restart: both must give the same mutant."""
+    for seed, case in enumerate(POOL):
+        twin = decode(case.canonical)
+        assert mutate(case, Random(seed)) == mutate(twin, Random(seed))
+        assert cross(case, POOL[0], Random(seed)) == cross(twin, POOL[0], Random(seed))
+
+
+# --- crossover --------------------------------------------------------------------------------------------
+
+
+def test_crossover_takes_from_both_parents_and_adds_nothing() -> None:
+    both = total = 0
+    for seed in range(300):
+        rng = Random(seed)
+        left, right = rng.sample(POOL, 2)
+        child = cross(left, right, rng)
+        check(child)
+        ours, theirs = ({n.op for n in p.model.nodes} for p in (left, right))
+        ops = {n.op for n in child.model.nodes}
+        assert ops <= ours | theirs | {"reshape"}
+        assert child.conversion.scheme in (left.conversion.scheme, right.conversion.scheme)
+        if ours - theirs and theirs - ours:
+            total += 1
+            both += bool(ops & (ours - theirs)) and bool(ops & (theirs - ours))
+    assert total > 100 and both >= 0.5 * total
+
+
+def test_a_case_crossed_with_itself_is_valid() -> None:
+    for seed, case in enumerate(POOL):
+        check(cross(case, case, Random(seed)))
+
+
+# --- repair -----------------------------------------------------------------------------------------------
+
+
+@given(cases(), st.integers(0, MAX_SEED))
+@settings(max_examples=150)
+def test_repair_makes_a_case_of_any_draft(case: Case, seed: int) -> None:
+    """Operands that point nowhere, attributes of other ops, too many nodes: still a valid case, or a refusal."""
+    rng = Random(seed)
+    draft: Draft = draft_of(case)
+    for _ in range(rng.randint(1, 20)):
+        op = rng.choice(list(registry()))
+        operands = [rng.randint(-9, 40) for _ in range(rng.randint(0, 4))] or [99]
+        attrs = dict(rng.choice(draft.nodes).attrs) if draft.nodes else {}
+        draft.nodes.insert(rng.randint(0, len(draft.nodes)), DraftNode(draft.new_key(), op, operands, attrs))
+    draft.outputs += [rng.randint(-5, 40) for _ in range(10)]
+    try:
+        check(repair(draft, rng))
+    except GenerateAnother:
+        assert not draft.nodes or all(not set(registry()[n.op].dtypes) & {draft.inputs[0].dtype} for n in draft.nodes)
+
+
+def test_repair_keeps_what_is_valid() -> None:
+    for seed, case in enumerate(POOL):
+        again = repair(draft_of(case), Random(seed))
+        assert again.model.nodes == case.model.nodes and again.model.inputs == case.model.inputs
+        assert set(again.model.outputs) >= set(case.model.outputs)
+        assert again.conversion == case.conversion and again.inference == case.inference
+
+
+# --- with TensorFlow --------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_mutants_build_in_tensorflow(real: Executor) -> None:
+    """>= 95 % of mutants must build: the issue's own number, on mutants of mutants."""
+    from dataclasses import replace
+
+    from fuzzer.case import to_json
+
+    rng = Random(5)
+    pool = [generate(rng) for _ in range(25)]
+    built, failures = 0, []
+    for i in range(150):
+        mutant, _ = tried(pool[i % len(pool)], rng)
+        pool[i % len(pool)] = mutant
+        entry = mutant.conversion.entry if i % 10 == 0 else "concrete_function"
+        case = replace(mutant, conversion=replace(mutant.conversion, entry=entry))
+        answer = real.run({"command": "run", "case": to_json(case)}, 15.0)
+        if isinstance(answer, Reply):
+            assert "bug" not in answer.message, answer.message["bug"]
+            built += answer.message["built"]
+            if not answer.message["built"]:
+                failures.append((case.id, [f for f in answer.message["features"] if f.startswith("msg:build")]))
+        else:
+            built += answer.stage not in ("start", "build", "reference")
+    assert built >= 0.95 * 150, failures
