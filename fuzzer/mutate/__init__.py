@@ -64,9 +64,9 @@ MUTATORS = (
     Mutator(change_threads, 0.3),
 )
 LEAVE_DEAR_ROAD = 0.7
-MAX_GROWN_NODES = 7
+MAX_GROWN_NODES = 5
 SHRINK_SHARE = 0.6
-"""Edits add more than they take away: above seven nodes a mutant first loses some, or the corpus drifts up."""
+"""Edits add more than they take away: above five nodes a mutant first loses some, or the corpus drifts up."""
 _WEIGHTS = [m.weight for m in MUTATORS]
 
 

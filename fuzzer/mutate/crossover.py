@@ -9,7 +9,7 @@ from fuzzer.case.model import MAX_INPUTS
 from fuzzer.mutate.draft import Draft, draft_of
 from fuzzer.mutate.repair import repair
 
-MAX_CHILD_NODES = 8
+MAX_CHILD_NODES = 7
 """Children that only grow end at the limit of the generator, where every case costs twice as much and reads worse."""
 
 
