@@ -10,6 +10,8 @@ from fuzzer.oracles.messages import HEAP_CORRUPTION
 from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
 
 MAX_TITLE = 180
+SPECIFIC_MESSAGE = 40
+"""Characters from which a converter's message names its defect better than the ops that happen to lead there."""
 
 
 def title_of(verdict: Verdict, case: Case) -> str:
@@ -24,6 +26,8 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if HEAP_CORRUPTION in verdict.message:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
         return _line(f"{where}: {verdict.message}")
+    if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE:
+        return _line(f"{where}: {verdict.message} ({case.conversion.scheme})")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"
