@@ -145,7 +145,7 @@ def campaign_figures(minutes: float, seed: int) -> list[tuple[str, str, str]]:
         command += ["--workers", "1", "--corpus", str(folder / "corpus"), "--crashes", str(folder / "crashes")]
         begun = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
-        first, peaks = watch(process, folder / "corpus" / ".state" / "worker-0.slot", begun)
+        first, peaks = watch(process, folder / "corpus" / "features.jsonl", begun)
         ended = time.monotonic() - begun
         status = json.loads((folder / "crashes" / "status.json").read_bytes())
     return [
@@ -163,12 +163,12 @@ def campaign_figures(minutes: float, seed: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def watch(process: subprocess.Popen[bytes], slot: Path, begun: float) -> tuple[float, dict[str, float]]:
+def watch(process: subprocess.Popen[bytes], features: Path, begun: float) -> tuple[float, dict[str, float]]:
     """Seconds until the first case was through, and peak memory in MB by role."""
     first = 0.0
     peaks = {"engine": 0.0, "executor": 0.0}
     while process.poll() is None:
-        if not first and slot.exists() and slot.read_bytes()[:4] == b"IDLE":
+        if not first and features.exists():  # written when the first case is through: it shows something new
             first = time.monotonic() - begun
         time.sleep(0.05 if not first else 1.0)
         try:
