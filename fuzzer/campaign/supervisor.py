@@ -39,6 +39,7 @@ STATUS_FILE = "status.json"
 _STATUS_S = 1.0
 _TICK_S = 0.2
 _DRAW_S = 0.5
+_PENDING_S = 2.0
 _DRIVER_GRACE_S = 8.0
 """How long a driver may take for its last case before it is killed."""
 MAX_BARREN_STARTS = 4
@@ -103,6 +104,8 @@ class Supervisor:
         self._newest = ""
         self._last_status = 0.0
         self._last_tick = -1.0
+        self._pending_at = -_PENDING_S
+        self._pending_count = 0
         self._corpus_size = 0
         self._examination: Examination | None = None
         self._index_stale = True
@@ -344,11 +347,18 @@ class Supervisor:
             crashes_dir=str(self.config.crashes),
             versions=versions.installed(),
             corpus=self._corpus_size,
-            pending=len(self.store.pending()),
+            pending=self._pending(),
             examining=examination.activity if examination else "",
             newest=self._newest,
             warnings=tuple(self.warnings[-6:]),
         )
+
+    def _pending(self) -> int:
+        """Suspicions waiting, counted anew every two seconds."""
+        if self.elapsed - self._pending_at >= _PENDING_S or self._state == "finished":
+            self._pending_at = self.elapsed
+            self._pending_count = inbox.count(self.config.crashes)
+        return self._pending_count
 
     def _warn(self, sentence: str) -> None:
         self.warnings.append(sentence)

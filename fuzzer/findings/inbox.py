@@ -7,6 +7,7 @@ journal says what became of it. So neither a crash nor a power cut loses a suspi
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,15 @@ def load(path: Path) -> Suspicion:
         return Suspicion(from_json(tree["case"]), verdict, str(tree["found"]), str(tree.get("log", "")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as broken:
         raise CaseError("suspicion", f"a readable file {path.name}", str(broken)) from broken
+
+
+def count(crashes: Path) -> int:
+    """How many suspicions wait; cheap enough for a screen, however many there are."""
+    try:
+        with os.scandir(crashes / FOLDER) as entries:
+            return sum(entry.name.endswith(".json") and entry.name[0] != "." for entry in entries)
+    except FileNotFoundError:
+        return 0
 
 
 def waiting(crashes: Path) -> list[Path]:
