@@ -404,6 +404,7 @@ class Supervisor:
     def _conclude(self) -> Snapshot:
         for worker in self.workers:
             self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
+        self._index_stale = True  # counts have moved since the last title
         self._take_outcomes()
         if self._disk_full:
             self._warn(
