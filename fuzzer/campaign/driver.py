@@ -26,7 +26,6 @@ from fuzzer.case import MAX_BYTES, Case, decode, to_json
 from fuzzer.coverage.counters import Counters
 from fuzzer.errors import CaseError, GenerateAnother
 from fuzzer.execute import Death, Executor, Limits, Reply, ZygoteDiedError
-from fuzzer.execute.client import DEFAULT_TARGET
 from fuzzer.findings import inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import key_of
@@ -61,7 +60,6 @@ class DriverConfig:
     """File descriptor of the event pipe."""
     max_cases: int | None = None
     limits: dict[str, float] = field(default_factory=dict)
-    target: str = DEFAULT_TARGET
 
     def to_argument(self) -> str:
         """One command-line argument."""
@@ -190,7 +188,6 @@ class Driver:
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
             event.update({k: message[k] for k in ("built", "converted", "refusal", "statistics") if k in message})
             event["under_test_s"] = message.get("under_test_s", 0.0)
-            event["timings"] = message.get("timings", {})
         self._account(case, features, verdicts, log, event)
 
     def _account(
@@ -215,7 +212,7 @@ class Driver:
         event["wall_s"] = now - self._last_end
         self._last_end = now
         event["new"] = fresh
-        event["suspicions"] = [{"kind": v.kind.value, "runtimes": _guilty(v)} for v in verdicts]
+        event["suspicions"] = [{"kind": v.kind.value, "runtimes": sorted(v.runtimes)} for v in verdicts]
         self._tell(event)
 
     def _run(self, case: Case) -> Reply | Death:
@@ -233,7 +230,7 @@ class Driver:
 
     def _suspect(self, case: Case, verdict: Verdict, log: str) -> None:
         ops = sorted({node.op for node in case.model.nodes})
-        key = f"{key_of(verdict, case.conversion.scheme)}|{_guilty(verdict)}|{ops}"
+        key = f"{key_of(verdict, case.conversion.scheme)}|{sorted(verdict.runtimes)}|{ops}"
         self._saved[key] = self._saved.get(key, 0) + 1
         if self._saved[key] <= SAVED_PER_KEY:
             found = datetime.now(UTC).isoformat(timespec="seconds")
@@ -288,7 +285,7 @@ class Driver:
             "-handle_term=0",
             "-handle_segv=0",
             "-verbosity=0",
-            # Several workers read each other's finds; a lone one must not depend on the clock.
+            # Workers read each other's finds; with a number of cases nothing may depend on the clock.
             f"-reload={RELOAD_S if self.config.max_cases is None else 0}",
             f"-artifact_prefix={self.scratch}/",
             str(seeds),
@@ -302,10 +299,6 @@ class Driver:
 
     def _on_term(self, *_: object) -> None:
         self.stopping = True
-
-
-def _guilty(verdict: Verdict) -> list[str]:
-    return sorted(verdict.evidence.get("runtimes") or [verdict.runtime])
 
 
 def link(source: Path, target: Path) -> None:

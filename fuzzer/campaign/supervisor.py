@@ -165,7 +165,6 @@ class Supervisor:
 
     def _start_workers(self, zygote: Zygote) -> None:
         count = self.config.workers or default_workers()
-        scratch = self._scratch
         for i in range(count):
             share = None
             if self.config.cases is not None:
@@ -178,11 +177,10 @@ class Supervisor:
                 corpus=str(self.config.corpus.resolve()),
                 crashes=str(self.config.crashes.resolve()),
                 zygote=zygote.path,
-                scratch=str(scratch / f"worker-{i}"),
+                scratch=str(self._scratch / f"worker-{i}"),
                 events=-1,
                 max_cases=share,
                 limits=dict(self.config.limits.__dict__),
-                target=self.config.target,
             )
             self.workers.append(Worker(config, self.corpus.state / f"worker-{i}.log"))
 
@@ -194,7 +192,10 @@ class Supervisor:
             if not zygote.alive:
                 self._warn("the zygote died and was started again")
                 zygote.restart()
-                zygote.wait_ready()
+                try:
+                    zygote.wait_ready()
+                except ZygoteDiedError as dead:
+                    self._broken = f"TensorFlow could not be loaded again: {dead}"
             for worker in self.workers:
                 if worker.process.poll() is not None and not worker.done:
                     self._revive(worker)

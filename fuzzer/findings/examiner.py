@@ -246,7 +246,6 @@ class Examiner:
     ) -> Finding:
         title = title_of(verdict, case)
         id_ = finding_id(title)
-        runtimes = verdict.evidence.get("runtimes") or [verdict.runtime]
         return Finding(
             id=id_,
             title=title,
@@ -258,7 +257,7 @@ class Examiner:
             dtypes=tuple(sorted({t.dtype for t in case.model.types.values()})),
             quantisation=case.conversion.scheme,
             entry=case.conversion.entry,
-            runtimes=tuple(runtimes),
+            runtimes=verdict.runtimes,
             blame=verdict.blame,
             severity=verdict.severity,
             unit=verdict.unit,

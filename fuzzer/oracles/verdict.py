@@ -56,6 +56,11 @@ class Verdict:
     blame: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """All runtimes that show it, `runtime` alone where the evidence names no others."""
+        return tuple(self.evidence.get("runtimes") or [self.runtime])
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
