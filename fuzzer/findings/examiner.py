@@ -41,6 +41,10 @@ MAX_PROBED = 24
 Stop = Callable[[], bool]
 
 
+class ExecutorBugError(Exception):
+    """The target raised: a bug of ours, never a reason to dismiss a suspicion. Carries the traceback."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """What one execution of a case said: the verdict, or None and why, and the native log."""
@@ -156,7 +160,7 @@ class Examiner:
             return Observation(verdict, "", answer.log)
         message = answer.message
         if "bug" in message:
-            return Observation(None, f"internal error of the fuzzer: {message['bug'][-300:]}")
+            raise ExecutorBugError(message["bug"])
         if request["command"] == "confirm":
             tree = message["verdict"]
             return Observation(Verdict.from_json(tree) if tree else None, message["why"])
@@ -166,7 +170,10 @@ class Examiner:
 
     def same(self, case: Case, goal: Verdict) -> bool:
         """Whether a case shows the very same defect."""
-        seen = self.observe(case, goal).verdict
+        try:
+            seen = self.observe(case, goal).verdict
+        except ExecutorBugError:
+            return False  # this candidate trips over a bug of ours; the suspicion itself did not
         return (
             seen is not None
             and (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
