@@ -13,13 +13,18 @@ import numpy as np
 
 from fuzzer.build.values import Array
 from fuzzer.case import Case, TypedNode
+from fuzzer.ops import REALS
 
 Perturb = Callable[[Any], Any]
 
 
-def environment(typed: TypedNode, weights: dict[str, Any]) -> dict[str, Any]:
-    """What an op's `build` may ask for: attributes, weights and the result's shape."""
-    return {**typed.node.attrs, **weights, "out_shape": list(typed.type.shape)}
+def environment(typed: TypedNode, weights: dict[str, Any], real: str | None = None) -> dict[str, Any]:
+    """What an op's `build` may ask for: attributes, weights, the result's shape and its dtype.
+
+    `real` stands in for every float dtype (`float64` in the truth).
+    """
+    dtype = real if real is not None and typed.type.dtype in REALS else typed.type.dtype
+    return {**typed.node.attrs, **weights, "out_shape": list(typed.type.shape), "out_dtype": dtype}
 
 
 def walk(
@@ -28,20 +33,39 @@ def walk(
     inputs: Sequence[Any],
     weights: Sequence[dict[str, Any]],
     after: Perturb | None = None,
+    real: str | None = None,
 ) -> dict[str, Any]:
-    """Computes every value by name. `after` may replace each node's result (used to measure conditioning)."""
+    """Computes every value by name. `after` may replace each node's result (used to measure conditioning).
+
+    With `real` the floats of the graph are of that dtype; inputs and weights must be given in it.
+    """
     values: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
     for typed, node_weights in zip(case.model.typed, weights, strict=True):
         operands = [values[name] for name in typed.node.operands]
-        result = typed.node.spec.call(tf, operands, environment(typed, node_weights))
+        spec = typed.node.spec
+        if real is not None and not spec.float64:
+            result = _narrowed(tf, typed, operands, node_weights, real)
+        else:
+            result = spec.call(tf, operands, environment(typed, node_weights, real))
         values[typed.name] = after(result) if after else result
     return values
+
+
+def _narrowed(tf: Any, typed: TypedNode, operands: Sequence[Any], weights: dict[str, Any], real: str) -> Any:
+    """A node whose kernel exists in float32 only, inside a graph of another float dtype."""
+
+    def narrow(value: Any) -> Any:
+        return tf.cast(value, "float32") if value.dtype == real else value
+
+    given = {name: narrow(value) for name, value in weights.items()}
+    result = typed.node.spec.call(tf, [narrow(x) for x in operands], environment(typed, given, "float32"))
+    return tf.cast(result, real) if result.dtype.is_floating else result
 
 
 def run_eager(tf: Any, case: Case, inputs: Sequence[Array], weights: Sequence[dict[str, Any]]) -> list[Array]:
     """TensorFlow op by op in the case's own dtypes: the outputs in the model's order."""
     values = walk(tf, case, [tf.constant(x) for x in inputs], weights)
-    return [values[name].numpy() for name in case.model.outputs]
+    return [np.asarray(values[name].numpy()) for name in case.model.outputs]
 
 
 def constants(tf: Any, weights: Sequence[dict[str, Array]], dtype: str | None = None) -> list[dict[str, Any]]:
@@ -50,7 +74,7 @@ def constants(tf: Any, weights: Sequence[dict[str, Array]], dtype: str | None = 
 
 
 def _as(value: Array, dtype: str | None) -> Array:
-    if dtype is None or not np.issubdtype(value.dtype, np.floating):
+    if dtype is None or value.dtype.name not in REALS:
         return value
     return value.astype(dtype)
 

@@ -20,6 +20,10 @@ BOUNDARY = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 3.0, -3.0, 6.0, -6.0, 6.5, 127.0, -
 INTEGER_STEP = 8.0
 """Integer tensors are the rounded float recipe times this, so that unit-scale recipes are not all zero."""
 INTEGER_LIMIT = 1000
+WORDS = (b"", b"a", b"b", b"ab", b"word", b"\xc3\xa9", b"a longer string of words")
+"""What string tensors are made of: a rounded number picks one."""
+LARGEST = {"float64": 1e300, "float32": float(np.finfo("float32").max), "float16": 65504.0, "bfloat16": 3.3895314e38}
+"""Finite numbers are held below the largest of their dtype (IEEE 754; bfloat16: 255 * 2^120)."""
 
 
 def draw(recipe: Recipe, shape: tuple[int, ...], unit: float = 1.0, base: float = 0.0) -> NDArray[np.float64]:
@@ -55,17 +59,42 @@ def _cluster(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return low + np.round((values - low) / step) * step
 
 
+def numpy_dtype(dtype: str) -> np.dtype[np.generic]:
+    """The NumPy dtype of a dtype's name; strings are bytes objects."""
+    if dtype == "bfloat16":
+        import ml_dtypes  # a dependency of TensorFlow; the driver never makes numbers
+
+        brain: np.dtype[np.generic] = np.dtype(ml_dtypes.bfloat16)
+        return brain
+    return np.dtype(object if dtype == "string" else dtype)
+
+
 def cast(values: NDArray[np.float64], dtype: str) -> Array:
-    """Float64 numbers as a tensor of `dtype`."""
-    if dtype.startswith("int"):
-        return np.clip(np.rint(values * INTEGER_STEP), -INTEGER_LIMIT, INTEGER_LIMIT).astype(dtype)
-    limit = float(np.finfo(dtype).max)
-    return np.clip(values, -limit, limit).astype(dtype)
+    """Float64 numbers as a tensor of `dtype`: see the tables of this module for integers and strings."""
+    if dtype == "bool":
+        return np.asarray(values > 0)
+    if dtype == "string":
+        words = np.array(WORDS, object)
+        return np.asarray(words[np.nan_to_num(np.rint(values * INTEGER_STEP)).astype(np.int64) % len(WORDS)])
+    if dtype == "complex64":
+        return (values * (1 + 0.5j)).astype(dtype)
+    if dtype.startswith(("int", "uint")):
+        info = np.iinfo(dtype)
+        raw = np.nan_to_num(np.rint(values * INTEGER_STEP))
+        raw = np.abs(raw) if info.min == 0 else raw
+        return np.clip(raw, max(info.min, -INTEGER_LIMIT), min(info.max, INTEGER_LIMIT)).astype(dtype)
+    limit = LARGEST[dtype]
+    held = np.where(np.isfinite(values), np.clip(values, -limit, limit), values)
+    return np.asarray(held.astype(numpy_dtype(dtype)))
 
 
 def weight(slot: WeightSlot, recipe: Recipe) -> Array:
     """The tensor of a weight slot."""
     values = draw(recipe, slot.type.shape, slot.unit, slot.base)
+    if slot.span is not None:
+        low, high = slot.span
+        spread = np.nan_to_num(np.rint(values * INTEGER_STEP)) % max(1, high - low) + low
+        return np.asarray(spread.astype(slot.type.dtype))
     return cast(np.abs(values) if slot.positive else values, slot.type.dtype)
 
 

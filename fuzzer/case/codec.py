@@ -143,7 +143,7 @@ def _model(tree: object) -> Model:
 
 def _tensor_type(tree: object, field: str) -> TensorType:
     top = _object(tree, field, {"shape", "dtype"})
-    shape = _list(top.get("shape"), f"{field}.shape", 0, MAX_RANK, lambda v, f: _integer(v, f, 1, 1 << 31))
+    shape = _list(top.get("shape"), f"{field}.shape", 0, MAX_RANK, lambda v, f: _integer(v, f, 0, 1 << 31))
     return TensorType(shape, _choice(top.get("dtype"), f"{field}.dtype", INPUT_DTYPES))
 
 

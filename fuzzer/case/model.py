@@ -89,8 +89,8 @@ def check_type(type_: TensorType, field_: str) -> None:
     """Raises `CaseError` when a value is beyond the size budget."""
     if type_.rank > MAX_RANK:
         raise CaseError(field_, f"rank at most {MAX_RANK}", type_.rank)
-    if any(not 1 <= dim <= MAX_DIM for dim in type_.shape):
-        raise CaseError(field_, f"dims from 1 to {MAX_DIM}", list(type_.shape))
+    if any(not 0 <= dim <= MAX_DIM for dim in type_.shape):
+        raise CaseError(field_, f"dims from 0 to {MAX_DIM}", list(type_.shape))
     if type_.elements > MAX_ELEMENTS:
         raise CaseError(field_, f"at most {MAX_ELEMENTS} elements", type_.elements)
 
@@ -146,4 +146,4 @@ def _infer(model: Model) -> tuple[TypedNode, ...]:
     return tuple(done)
 
 
-INPUT_DTYPES = tuple(d for d in DTYPE_BYTES if d != "float64")
+INPUT_DTYPES = tuple(DTYPE_BYTES)

@@ -63,7 +63,8 @@ class _Repair:
         spec = registry()[node.op]
         self._resolve(node, spec)
         self._complete_attrs(node, spec)
-        self._fit_rank(node, spec)
+        self._fit_first(node, spec)
+        self._fit_others(node, spec)
         for attempt in range(_ATTEMPTS):
             if self._try(node):
                 return
@@ -75,9 +76,8 @@ class _Repair:
         low, high = spec.arity
         operands = [self.alias.get(o, o) for o in node.operands]
         operands = [o if o in self.known else self._recent() for o in operands][:high]
-        while len(operands) < low:
-            operands.append(self._like(operands[0]) if operands else self._recent())
-        node.operands = operands
+        node.operands = operands or [self._recent()]
+        node.operands += [node.operands[0]] * (low - len(node.operands))
 
     def _complete_attrs(self, node: DraftNode, spec: Op) -> None:
         fresh = draw.attrs(self.rng, spec)
@@ -86,8 +86,8 @@ class _Repair:
             for key, domain in spec.attrs.items()
         }
 
-    def _fit_rank(self, node: DraftNode, spec: Op) -> None:
-        """Gives the op a first operand of a rank and dtype it takes, through a reshape if need be."""
+    def _fit_first(self, node: DraftNode, spec: Op) -> None:
+        """Gives the op a first operand of a rank and dtype it takes, through a reshape, a cast or an input."""
         first = self.known[node.operands[0]]
         if first.rank in spec.ranks and first.dtype in spec.dtypes:
             return
@@ -95,17 +95,47 @@ class _Repair:
         if fitting and self.rng.random() < 0.7:
             node.operands[0] = fitting[-1] if self.rng.random() < 0.6 else self.rng.choice(fitting)
             return
-        source = node.operands[0]
+        source: Ref | None = node.operands[0]
         if first.dtype not in spec.dtypes:
             usable = [r for r, t in self.known.items() if t.dtype in spec.dtypes]
-            if not usable:
+            source = usable[-1] if usable else self._provide(spec.dtypes, first.shape)
+            if source is None:
                 return
-            source = usable[-1]
+            if self.known[source].rank in spec.ranks:
+                node.operands[0] = source
+                return
         rank = self.rng.choice([r for r in spec.ranks if r >= 2] or list(spec.ranks))
         attrs: dict[str, Value] = {"rank": rank, "split": self.rng.randint(0, 3)}
+        assert source is not None
         adapter = DraftNode(self._key(), "reshape", [source], attrs)
-        if self._try(adapter):
+        if rank and self._try(adapter):
             node.operands[0] = adapter.key
+
+    def _fit_others(self, node: DraftNode, spec: Op) -> None:
+        """Gives every further operand a dtype the op takes in its place."""
+        for i in range(1, len(node.operands)):
+            wanted = spec.dtypes_of(i, [self.known[o] for o in node.operands[:i]])
+            if self.known[node.operands[i]].dtype not in wanted:
+                found = self._like(node.operands[0], wanted)
+                node.operands[i] = node.operands[0] if found is None else found
+
+    def _provide(self, dtypes: tuple[str, ...], shape: tuple[int, ...]) -> Ref | None:
+        """A new value of one of the dtypes: another input, or a cast of what is there."""
+        dtype = self.rng.choice(dtypes)
+        casts = registry()["cast"]
+        sources = [r for r, t in self.known.items() if t.dtype in casts.dtypes]
+        if dtype in casts.dtypes and sources and self.rng.random() < 0.4:
+            like = [r for r in sources if self.known[r].shape == shape] or sources
+            adapter = DraftNode(self._key(), "cast", [like[-1]], {"dtype": dtype})
+            if self._try(adapter):
+                return adapter.key
+        if len(self.draft.inputs) >= MAX_INPUTS:
+            return None
+        self.draft.inputs.append(TensorType(shape, dtype))
+        ref = -len(self.draft.inputs)
+        self.known[ref] = self.draft.inputs[-1]
+        self.bytes_left -= self.draft.inputs[-1].bytes
+        return ref
 
     def _alter(self, node: DraftNode, spec: Op, attempt: int) -> None:
         """Changes what most likely offends: a second operand first, then one attribute, then all."""
@@ -113,7 +143,10 @@ class _Repair:
             if attempt == _ATTEMPTS // 2 - 1 and spec.arity[0] == 1:
                 node.operands = node.operands[:1]
             else:
-                node.operands[1:] = [self._like(node.operands[0]) for _ in node.operands[1:]]
+                for i in range(1, len(node.operands)):
+                    wanted = spec.dtypes_of(i, [self.known[o] for o in node.operands[:i]])
+                    found = self._like(node.operands[0], wanted)
+                    node.operands[i] = node.operands[0] if found is None else found
             return
         if not spec.attrs or attempt == _ATTEMPTS - 2:
             node.attrs = {k: d.default for k, d in spec.attrs.items()}
@@ -152,12 +185,15 @@ class _Repair:
         refs = list(self.known)
         return refs[-1] if self.rng.random() < 0.7 else self.rng.choice(refs)
 
-    def _like(self, ref: Ref) -> Ref:
-        """A value that probably broadcasts or concatenates with `ref`: same rank and dtype, best same shape."""
+    def _like(self, ref: Ref, dtypes: tuple[str, ...]) -> Ref | None:
+        """A value of one of `dtypes` that probably broadcasts with `ref`: of the same rank, best of the same shape."""
         want = self.known[ref]
-        same = [r for r, t in self.known.items() if t == want]
-        near = [r for r, t in self.known.items() if t.rank == want.rank and t.dtype == want.dtype]
-        return self.rng.choice(same if same and self.rng.random() < 0.6 else near or [ref])
+        typed = [r for r, t in self.known.items() if t.dtype in dtypes]
+        if not typed:
+            return self._provide(dtypes, want.shape)
+        same = [r for r in typed if self.known[r].shape == want.shape]
+        near = [r for r in typed if self.known[r].rank == want.rank]
+        return self.rng.choice(same if same and self.rng.random() < 0.6 else near or typed)
 
     def _key(self) -> int:
         self.next_key += 1

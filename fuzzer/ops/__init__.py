@@ -1,6 +1,6 @@
 """Every op the generator knows, one file a family.
 
-To add an op: write its `Op` entry in the family's file (or a new file listed in `FAMILIES`) and put it in
+To add an op: write its `Op` entry in the family's file (or a new file in this folder) and put it in
 that file's `OPS`. Nothing else needs an edit: generation, repair, decoding, building and reproducers read the
 entry. Two ops of one name are refused, naming both files. See CONTRIBUTING.md for a worked example.
 """
@@ -9,23 +9,15 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Choice, Domain, Flag, Float, Int, Ints, Value
-from fuzzer.ops.spec import DTYPE_BYTES, FLOATS, INTS, NUMBERS, Attrs, Op, TensorType, WeightSlot
+from fuzzer.ops.spec import DTYPE_BYTES, FLOATS, INTS, NUMBERS, REALS, Attrs, Op, TensorType, WeightSlot
 
-FAMILIES = (
-    "fuzzer.ops.activation",
-    "fuzzer.ops.convolution",
-    "fuzzer.ops.elementwise",
-    "fuzzer.ops.linear",
-    "fuzzer.ops.loss",
-    "fuzzer.ops.normalisation",
-    "fuzzer.ops.pooling",
-    "fuzzer.ops.recurrent",
-    "fuzzer.ops.shape",
-)
+FAMILIES = tuple(f"{__name__}.{module.name}" for module in sorted(iter_modules(__path__), key=lambda m: m.name))
+"""The files of this folder; those that define `OPS` are families."""
 
 
 class DuplicateOpError(Exception):
@@ -38,7 +30,7 @@ def registry() -> MappingProxyType[str, Op]:
     found: dict[str, Op] = {}
     owner: dict[str, str] = {}
     for family in FAMILIES:
-        for op in import_module(family).OPS:
+        for op in getattr(import_module(family), "OPS", ()):
             if op.name in found:
                 raise DuplicateOpError(f"op {op.name!r} is defined in {owner[op.name]} and in {family}")
             found[op.name] = op
@@ -52,6 +44,7 @@ __all__ = [
     "FLOATS",
     "INTS",
     "NUMBERS",
+    "REALS",
     "Attrs",
     "Choice",
     "Domain",

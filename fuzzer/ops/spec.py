@@ -21,7 +21,32 @@ Attrs = Mapping[str, Value]
 FLOATS = ("float32", "float16")
 INTS = ("int32", "int64")
 NUMBERS = FLOATS + INTS
-DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4}
+WIDE_FLOATS = (*FLOATS, "bfloat16", "float64")
+SMALL_INTS = ("int8", "uint8", "int16", "uint16", "uint32")
+BOOL = ("bool",)
+STRING = ("string",)
+COMPLEX = ("complex64",)
+ANY = (*WIDE_FLOATS, *INTS, *SMALL_INTS, *BOOL, *STRING, *COMPLEX)
+"""What an op that only moves elements may be given."""
+DTYPE_BYTES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float64": 8,
+    "int32": 4,
+    "int64": 8,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "uint32": 4,
+    "bool": 1,
+    "string": 16,
+    "complex64": 8,
+}
+"""Every dtype a value of a case may have; a string counts as its TFLite offset and a few letters."""
+REALS = frozenset(WIDE_FLOATS)
+"""Dtypes that become float64 in the truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,9 @@ class WeightSlot:
 
     `unit` is the standard deviation that keeps activations near 1 (He et al. 2015, section 2.2: one over
     the square root of the fan-in); a recipe's scale multiplies it. `base` is added to every element
-    (1 for a gamma). `positive` slots (variances) take absolute values.
+    (1 for a gamma). `positive` slots (variances) take absolute values. `span` makes an integer slot an index:
+    its elements are spread over `[low, high)`. A `variable` slot is state: a `tf.Variable` that every sample finds
+    as the recipe made it.
     """
 
     name: str
@@ -67,6 +94,8 @@ class WeightSlot:
     unit: float = 1.0
     base: float = 0.0
     positive: bool = False
+    span: tuple[int, int] | None = None
+    variable: bool = False
 
 
 ShapeRule = Callable[[Sequence[TensorType], Attrs], TensorType]
@@ -96,7 +125,13 @@ class Op:
     `build(tf, x, ..., *, attr..., weight..., out_shape)` computes it with TensorFlow on eager or symbolic
     tensors of any float dtype; it is an ordinary function whose *source* also becomes the text of the
     reproducer, so it must read well and use nothing but its parameters. A weight that is absent is None.
+    Beside attributes and weights it may ask for `out_shape` and `out_dtype`: the result's shape (a list of ints)
+    and its dtype's name, which is `float64` for every float in the truth. So a build that has to name a float
+    dtype (a cast) names `out_dtype`, never a literal.
     `keras(keras, *, attr...)` returns the layer, and `keras_weights` names the weights in the layer's order.
+
+    An op of several results (split, top-k) returns the one its attribute `pick` names; the converter merges equal
+    ops that differ in nothing else.
     """
 
     name: str
@@ -108,12 +143,29 @@ class Op:
     arity: tuple[int, int] = (1, 1)
     ranks: tuple[int, ...] = (1, 2, 3, 4, 5)
     dtypes: tuple[str, ...] = FLOATS
+    # Dtypes of the operands after the first: a tuple of names, or the position of the operand whose dtype is
+    # wanted. The last entry serves all further operands; without any, all are as the first.
+    operand_dtypes: tuple[tuple[str, ...] | int, ...] = ()
+    # Takes tensors without elements.
+    empty: bool = False
     keras: Callable[..., Any] | None = None
     keras_weights: tuple[str, ...] = ()
     # How often the generator draws it, relative to 1. An op that costs a second a case is drawn rarely.
     weight: float = 1.0
     # A few ops exist in legacy Keras as one fused op; such a case may enter through `legacy_keras`.
     recurrent: bool = False
+    # The roads into the converter that can carry it; any when empty (state needs a SavedModel).
+    entries: tuple[str, ...] = ()
+    # Converter switches without which it never converts; most cases with the op get them.
+    switches: Mapping[str, bool] = field(default_factory=dict)
+    # The result jumps where an operand moves by a rounding (floor, comparison, arg-max).
+    discontinuous: bool = False
+    # Two sound runs may give different numbers (random ops): shapes and dtypes are judged, values are not.
+    random: bool = False
+    # Needs every dimension while the graph is traced: no dynamic dimensions.
+    static: bool = False
+    # TensorFlow has a float64 kernel on CPU; where it has none the truth computes this node in float32 and says so.
+    float64: bool = True
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -136,12 +188,20 @@ class Op:
         first = operands[0]
         if first.rank not in self.ranks:
             raise UnfitError(f"{self.name} takes rank {self.ranks}, not {first.rank}")
-        for operand in operands:
-            if operand.dtype not in self.dtypes:
-                raise UnfitError(f"{self.name} takes {', '.join(self.dtypes)}, not {operand.dtype}")
-            if operand.dtype != first.dtype:
-                raise UnfitError(f"{self.name} takes operands of one dtype, not {first.dtype} and {operand.dtype}")
+        for i, operand in enumerate(operands):
+            wanted = self.dtypes_of(i, operands)
+            if operand.dtype not in wanted:
+                raise UnfitError(f"{self.name} takes {', '.join(wanted)} as operand {i}, not {operand.dtype}")
+            if not self.empty and 0 in operand.shape:
+                raise UnfitError(f"{self.name} takes no tensors without elements")
         return self.infer(operands, attrs)
+
+    def dtypes_of(self, position: int, operands: Sequence[TensorType]) -> tuple[str, ...]:
+        """The dtypes operand `position` may have, given those before it."""
+        if position == 0:
+            return self.dtypes
+        rule = self.operand_dtypes[min(position, len(self.operand_dtypes)) - 1] if self.operand_dtypes else 0
+        return (operands[rule].dtype,) if isinstance(rule, int) else rule
 
     def call(self, tf: Any, operands: Sequence[Any], environment: Mapping[str, Any]) -> Any:
         """Computes the op on TensorFlow values; `environment` holds attributes, weights and `out_shape`."""

@@ -227,7 +227,7 @@ def test_the_plain_case_is_valid() -> None:
         (("model", "inputs", 0, "shape", 1), -1, "model.inputs[0].shape[1]"),
         (("model", "inputs", 0, "shape", 1), 2.0, "model.inputs[0].shape[1]"),
         (("model", "inputs", 0, "shape"), [1] * 7, "model.inputs[0].shape"),
-        (("model", "inputs", 0, "dtype"), "float64", "model.inputs[0].dtype"),
+        (("model", "inputs", 0, "dtype"), "float80", "model.inputs[0].dtype"),
         (("model", "inputs", 0, "dtype"), ["float32"], "model.inputs[0].dtype"),
         ((*NODE, "op"), "conv9d", "model.nodes[0].op"),
         ((*NODE, "op"), {"conv2d": 1}, "model.nodes[0].op"),

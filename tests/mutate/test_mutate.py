@@ -165,7 +165,7 @@ def test_crossover_takes_from_both_parents_and_adds_nothing() -> None:
         check(child)
         ours, theirs = ({n.op for n in p.model.nodes} for p in (left, right))
         ops = {n.op for n in child.model.nodes}
-        assert ops <= ours | theirs | {"reshape"}
+        assert ops <= ours | theirs | {"reshape", "cast"}
         assert child.conversion.scheme in (left.conversion.scheme, right.conversion.scheme)
         if ours - theirs and theirs - ours:
             total += 1

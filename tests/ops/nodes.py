@@ -18,11 +18,12 @@ def drawn_case(op: Op, seed: int, dtype: str | None = None) -> Case:
     rng = Random(f"{op.name}/{seed}")
     for _ in range(5000):
         rank = rng.choice(op.ranks)
-        chosen = dtype or rng.choice(op.dtypes)
+        chosen = dtype if dtype in op.dtypes else rng.choice(op.dtypes)
         first = TensorType(draw.shape(rng, rank), chosen)
         inputs = [first]
-        for _ in range(rng.randint(*op.arity) - 1):
-            inputs.append(first if rng.random() < 0.6 else TensorType(draw.shape(rng, rank), chosen))
+        for i in range(1, rng.randint(*op.arity)):
+            shape = first.shape if rng.random() < 0.6 else draw.shape(rng, rng.choice(op.ranks))
+            inputs.append(TensorType(shape, rng.choice(op.dtypes_of(i, inputs))))
         attrs = draw.attrs(rng, op)
         names = tuple(f"x{i}" for i in range(len(inputs)))
         node = Node(op.name, names, attrs)

@@ -85,7 +85,13 @@ def test_the_entry_is_whole(op: Op) -> None:
 def test_build_asks_only_for_what_there_is(op: Op) -> None:
     for seed in range(20):
         typed = drawn_node(op, seed)
-        assert set(op.parameters) <= {*op.attrs, *(s.name for s in typed.slots), *optional_weights(op), "out_shape"}
+        assert set(op.parameters) <= {
+            *op.attrs,
+            *(s.name for s in typed.slots),
+            *optional_weights(op),
+            "out_shape",
+            "out_dtype",
+        }
     positional = [p for p in inspect.signature(op.build).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     if not any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(op.build).parameters.values()):
         assert len(positional) == 1 + op.arity[1]
@@ -112,7 +118,10 @@ def test_inference_is_total(op: Op) -> None:
     fits = 0
     for _ in range(1000):
         operands = tuple(
-            TensorType(tuple(rng.randint(1, 6) for _ in range(rng.randint(0, 6))), rng.choice(list(DTYPE_BYTES)))
+            TensorType(
+                tuple(rng.randint(0 if op.empty else 1, 6) for _ in range(rng.randint(0, 6))),
+                rng.choice(list(DTYPE_BYTES)),
+            )
             for _ in range(rng.randint(1, 4))
         )
         if rng.random() < 0.4:
@@ -124,9 +133,9 @@ def test_inference_is_total(op: Op) -> None:
             assert str(refused)
             continue
         fits += 1
-        assert result.rank >= 0 and all(d >= 1 for d in result.shape)
+        assert result.rank >= 0 and all(d >= (0 if op.empty else 1) for d in result.shape)
         assert op.cost(operands, attrs, result) >= 0
-        assert all(all(d >= 1 for d in slot.type.shape) for slot in op.weights(operands, attrs))
+        assert all(all(d >= 0 for d in slot.type.shape) for slot in op.weights(operands, attrs))
     assert fits
 
 
