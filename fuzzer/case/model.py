@@ -80,6 +80,11 @@ class Model:
         return known
 
     @property
+    def random(self) -> bool:
+        """Whether two sound runs may give different numbers."""
+        return any(node.spec.random for node in self.nodes)
+
+    @property
     def output_types(self) -> tuple[TensorType, ...]:
         """Types of the returned values. Raises `CaseError` as `typed` does."""
         return tuple(self.types[name] for name in self.outputs)

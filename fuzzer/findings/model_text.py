@@ -10,6 +10,7 @@ from fuzzer.build.keras_model import layer_fits
 from fuzzer.case import Case, TypedNode
 from fuzzer.findings import layout, source
 from fuzzer.findings.source import NotInlineError, literal, name
+from fuzzer.ops import REALS
 
 KERAS = {"keras": "tf.keras", "legacy_keras": "tf_keras"}
 """The Keras of an entry, as the reproducer calls it."""
@@ -47,7 +48,8 @@ class ModelText:
         for typed in self.case.model.typed:
             body.extend(self._node(typed, list(typed.node.operands)))
         inputs = [f"x{i}" for i in range(len(self.case.model.inputs))]
-        arguments = [*weight_names(self.case), *inputs] if self.truth else inputs
+        arguments = [*weight_names(self.case), *inputs] if self.truth else list(inputs)
+        arguments += ["real=None"] if self.truth and needs_real(self.case) else []
         head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
         lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
         return [*self._helpers(), *lines]
@@ -73,6 +75,8 @@ class ModelText:
     def _node(self, typed: TypedNode, operands: list[str]) -> list[ast.stmt]:
         """The statements that compute a node from the variables `operands`."""
         build, bound = typed.node.spec.build, self._bound(typed, operands)
+        if self.truth and not typed.node.spec.float64:
+            return [source.assignment(typed.name, self._narrowed(typed, bound))]
         types = dict(zip(bound, typed.operands, strict=False))
         try:
             made = source.inline(build, bound, typed.name, types, self.truth)
@@ -83,10 +87,28 @@ class ModelText:
             last.value = _call("after", [last.value])
         return made
 
+    def _narrowed(self, typed: TypedNode, bound: dict[str, ast.expr]) -> ast.expr:
+        """A node whose kernel exists in float32 only: floats are cast on the way in and out."""
+        floats = [o for o, t in zip(typed.node.operands, typed.operands, strict=True) if t.dtype in REALS]
+        floats += [f"{typed.name}_{slot.name}" for slot in typed.slots if slot.type.dtype in REALS]
+        narrow = {
+            k: _call("tf.cast", [v, layout.expression("tf.float32")]) if _named(v, floats) else v
+            for k, v in bound.items()
+        }
+        if "out_dtype" in narrow:
+            narrow["out_dtype"] = literal(typed.type.dtype)
+        made = self._called(typed, narrow)
+        if typed.type.dtype not in REALS:
+            return made
+        return _call("tf.cast", [made, layout.expression(f"real or {layout.string(typed.type.dtype)}")])
+
     def _bound(self, typed: TypedNode, operands: list[str]) -> dict[str, ast.expr]:
         given = {k: literal(v) for k, v in typed.node.attrs.items()}
         given.update((slot.name, name(f"{typed.name}_{slot.name}")) for slot in typed.slots)
         given["out_shape"] = literal(list(typed.type.shape))
+        given["out_dtype"] = literal(typed.type.dtype)
+        if self.truth and typed.type.dtype in REALS:
+            given["out_dtype"] = layout.expression(f"real or {layout.string(typed.type.dtype)}")
         return source.bind(typed.node.spec.build, operands, given)
 
     def _called(self, typed: TypedNode, bound: dict[str, ast.expr]) -> ast.expr:
@@ -188,6 +210,18 @@ def _def(head: str) -> list[str]:
 def weight_names(case: Case) -> list[str]:
     """The variables that hold the weights, in the campaign's order."""
     return [f"{typed.name}_{slot.name}" for typed in case.model.typed for slot in typed.slots]
+
+
+def needs_real(case: Case) -> bool:
+    """Whether some op names a float dtype, so that the model has to be told which one stands for it."""
+    return any(
+        typed.type.dtype in REALS and ("out_dtype" in typed.node.spec.parameters or not typed.node.spec.float64)
+        for typed in case.model.typed
+    )
+
+
+def _named(value: ast.expr, names: Sequence[str]) -> bool:
+    return isinstance(value, ast.Name) and value.id in names
 
 
 # --- conversion -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_text import KERAS, ModelText, convert
 from fuzzer.findings.tensors import Tensors, samples, weights
 from fuzzer.findings.truth_text import against_truth
+from fuzzer.oracles.confirm.truth import jumps
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
 _SIMPLE_BOUND_FROM = 1e3
@@ -59,7 +60,7 @@ class _Script:
     def tracked(self) -> bool:
         """Whether the campaign's own error bound is needed: the error is too small for the short one."""
         sure = self.verdict.unit == "x bound" and self.verdict.severity >= _SIMPLE_BOUND_FROM
-        return self.truth and self.verdict.kind is Kind.VALUE and not sure
+        return self.truth and self.verdict.kind is Kind.VALUE and (not sure or jumps(self.case))
 
     @cached_property
     def guilty(self) -> tuple[str, ...]:

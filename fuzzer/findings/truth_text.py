@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from fuzzer.case import Case
 from fuzzer.findings import layout
+from fuzzer.findings.model_text import needs_real
 from fuzzer.findings.run_text import fill
+from fuzzer.oracles.confirm.truth import (
+    JUMP_FACTOR,
+    JUMP_PERTURBATIONS,
+    PERTURBATIONS,
+    UNIT,
+    coarsest,
+    is_exact,
+    jumps,
+)
 from fuzzer.oracles.verdict import Kind, Verdict
 
 _EVALUATE = '''
@@ -12,7 +24,7 @@ _EVALUATE = '''
 def evaluate(inputs, dtype@after@):
     """TensorFlow itself, op by op, with all floating-point numbers in `dtype`."""
     values = [@value@ for v in @values@]
-    return [y.numpy() for y in tf.nest.flatten(model(*values@pass@))]
+    return [y.numpy()@float@ for y in tf.nest.flatten(model(*values@pass@))]
 '''
 _BOUND = '''
 
@@ -30,7 +42,7 @@ def truth_and_bounds(inputs):
     """The outputs in float64, and how far a sound result in @own@ may be from each element.
 
     That is the larger of the error of TensorFlow itself and of how far the element moves when every
-    weight, input and intermediate value moves by up to one rounding, plus two roundings of the
+    weight, input and intermediate value moves by up to @moves@, plus two roundings of the
     largest intermediate value.
     """
     rounding, largest = @unit@, 0.0
@@ -44,13 +56,13 @@ def truth_and_bounds(inputs):
 
     truth = evaluate(inputs, "float64", after=watch)
     motion = [np.abs(y - v) for y, v in zip(evaluate(inputs, @dtype@), truth)]
-    for seed in range(6):
+    for seed in range(@count@):
         random = np.random.RandomState(seed)
 
         def move(value):
             if not value.dtype.is_floating:
                 return value
-            return value * (1.0 + rounding * random.uniform(-1.0, 1.0, value.shape))
+            return value * (1.0 + @factor@rounding * random.uniform(-1.0, 1.0, value.shape))
 
         moved = evaluate(inputs, "float64", before=move, after=move)
         motion = [np.maximum(m, np.abs(y - v)) for m, y, v in zip(motion, moved, truth)]
@@ -107,7 +119,8 @@ def evaluate(case: Case, tracked: bool) -> list[str]:
         after=after,
         value=f"before({value})" if tracked else value,
         values=values,
-        **{"pass": ", after=after" if tracked else ""},
+        float=".astype(np.float64)" if any(t.dtype == "bool" for t in case.model.output_types) else "",
+        **{"pass": (", real=dtype" if needs_real(case) else "") + (", after=after" if tracked else "")},
     )
     return [made for line in lines for made in _wrapped(line)]
 
@@ -136,13 +149,10 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
     plain = f"tensorflow = [y for inputs in samples for y in evaluate(inputs, {dtype})]"
     if verdict.kind is Kind.NAN_PROPAGATION:
         return [*evaluate(case, False), *fill(_NAN_TRUTH, plain=plain, truth=_SIMPLE_BOUNDS)]
-    integers = any(t.dtype.startswith("int") for t in case.model.output_types)
     if tracked:
-        half = any(t.dtype == "float16" for t in case.model.types.values())
-        own, unit = ("float16", "2.0**-10") if half else ("float32", "2.0**-23")
-        functions, bounds = fill(_MOTION, own=own, unit=unit, dtype=dtype), _FULL_BOUNDS
+        functions, bounds = _motion(case, dtype), _FULL_BOUNDS
     else:
-        functions, bounds = fill(_BOUND.replace("@exact@", _EXACT if integers else "")), _SIMPLE_BOUNDS
+        functions, bounds = fill(_BOUND.replace("@exact@", _EXACT if is_exact(case) else "")), _SIMPLE_BOUNDS
         plain += "\nbounds = [bounds_of(y, v) for y, v in zip(tensorflow, truth)]"
     return [
         *evaluate(case, tracked),
@@ -150,6 +160,21 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
         *fill(_JUDGE_TRUTH),
         *fill(_TRUTH, bounds=bounds, plain=plain),
     ]
+
+
+def _motion(case: Case, dtype: str) -> list[str]:
+    """The campaign's own bound: see `fuzzer.oracles.confirm.truth`."""
+    own = coarsest(case)
+    several = jumps(case)
+    return fill(
+        _MOTION,
+        own=own,
+        unit=f"2.0**{round(math.log2(UNIT[own]))}",
+        dtype=dtype,
+        count=JUMP_PERTURBATIONS if several else PERTURBATIONS,
+        moves=f"{JUMP_FACTOR:g} roundings" if several else "one rounding",
+        factor=f"{JUMP_FACTOR:g} * " if several else "",
+    )
 
 
 _NAN_TRUTH = '''

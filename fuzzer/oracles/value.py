@@ -21,7 +21,7 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
     """One verdict for all runtimes that are suspiciously far from the base."""
     scheme = record.case.conversion.scheme
     guilty = [d for d in divergences.values() if d.runtime != d.base and _suspicious(d, scheme)]
-    if not guilty:
+    if not guilty or record.case.model.random:
         return
     worst = max(guilty, key=lambda d: d.relative)
     yield Verdict(
