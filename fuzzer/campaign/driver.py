@@ -169,6 +169,7 @@ class Driver:
             "event": "case",
             "case": case.id,
             "patterns": list(case.model.patterns),
+            "ops": sorted({node.op for node in case.model.nodes}),
             "scheme": case.conversion.scheme,
             "mutator": mutator,
             "restarts": self.executor.started - 1,
@@ -186,7 +187,8 @@ class Driver:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
             features = message.get("features", [])
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
-            event.update({k: message[k] for k in ("built", "converted", "refusal", "statistics") if k in message})
+            told = ("built", "converted", "accepted", "refusal", "builtins", "statistics")
+            event.update({k: message[k] for k in told if k in message})
             event["under_test_s"] = message.get("under_test_s", 0.0)
         self._account(case, features, verdicts, log, event)
 

@@ -29,6 +29,24 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """What became of the cases with one op, pattern or scheme."""
+
+    cases: int = 0
+    built: int = 0
+    """TensorFlow built and ran the model."""
+    converted: int = 0
+    accepted: int = 0
+    """At least one runtime ran the flatbuffer."""
+    refused: int = 0
+    """The converter said that something is not supported."""
+    died: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    """The last refusal, as it came."""
+
+
+@dataclass(frozen=True)
 class TitleLine:
     """One line of the findings list."""
 
@@ -116,7 +134,22 @@ class Snapshot:
     """mutator -> (mutants run, mutants that built)."""
     history: tuple[tuple[float, int, int, int], ...] = ()
     """(elapsed_s, cases, features, titles) at most 240 points over the whole run."""
+    health: dict[str, dict[str, Rate]] = field(default_factory=dict)
+    """`op`, `pattern`, `scheme` -> name -> what became of its cases."""
+    reached: dict[str, dict[str, int]] = field(default_factory=dict)
+    """TFLite operator (custom ones as `custom:name`) -> scheme -> flatbuffers that hold it."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def accepted_share(self) -> float:
+        """Share of converted cases that at least one runtime ran."""
+        accepted = sum(rate.accepted for rate in self.health.get("scheme", {}).values())
+        return accepted / self.converted if self.converted else 0.0
+
+    @property
+    def builtins(self) -> int:
+        """Distinct TFLite builtin operators in the flatbuffers made."""
+        return sum(not name.startswith("custom:") for name in self.reached)
 
     @property
     def valid_share(self) -> float:
@@ -130,7 +163,13 @@ class Snapshot:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "valid_share": self.valid_share, "conversion_share": self.conversion_share}
+        shares = {
+            "valid_share": self.valid_share,
+            "conversion_share": self.conversion_share,
+            "accepted_share": self.accepted_share,
+            "builtins": self.builtins,
+        }
+        return {**asdict(self), **shares}
 
     @staticmethod
     def from_json(tree: dict[str, Any]) -> Snapshot:
@@ -142,6 +181,10 @@ class Snapshot:
         known["by_runtime"] = {r: _cell(c) for r, c in known.get("by_runtime", {}).items()}
         known["mutators"] = {m: (int(a), int(b)) for m, (a, b) in known.get("mutators", {}).items()}
         known["history"] = tuple((float(t), int(c), int(f), int(n)) for t, c, f, n in known.get("history", ()))
+        known["health"] = {
+            kind: {name: Rate(**rate) for name, rate in table.items()}
+            for kind, table in known.get("health", {}).items()
+        }
         known["warnings"] = tuple(known.get("warnings", ()))
         return Snapshot(**known)
 

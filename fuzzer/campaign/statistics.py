@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
+from fuzzer.campaign.health import Health
 from fuzzer.campaign.snapshot import Cell, Snapshot, TitleLine, Worst
 from fuzzer.findings.finding import Finding
 
@@ -61,6 +62,7 @@ class Statistics:
         self.restarts: dict[int, int] = {}
         self.recycled: dict[int, int] = {}
         self.bugs: list[str] = []
+        self.health = Health()
         self._features: set[str] = set()
         self._under_test_s = self._wall_s = 0.0
         self._recent: deque[tuple[float, int]] = deque()
@@ -95,6 +97,7 @@ class Statistics:
             if feature not in self._features:
                 self._features.add(feature)
                 self.families[feature.split(":", 1)[0]] += 1
+        self.health.take(event, built)
         self._take_divergence(event)
 
     def _take_divergence(self, event: dict[str, Any]) -> None:
@@ -189,5 +192,7 @@ class Statistics:
             by_kind=dict(self.by_kind),
             mutators={m: (a, b) for m, (a, b) in self.mutators.items()},
             history=tuple(self._history),
+            health=self.health.rates(),
+            reached=self.health.reached,
             **rest,
         )

@@ -49,6 +49,8 @@ class Flat:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     subgraphs: int
+    operators: tuple[str, ...]
+    """Distinct operators of all sub-graphs, sorted; custom ones as `custom:name`."""
 
 
 @cache
@@ -110,7 +112,16 @@ def read(content: bytes) -> Flat:
         tuple(graph.Inputs(k) for k in range(graph.InputsLength())),
         tuple(graph.Outputs(k) for k in range(graph.OutputsLength())),
         model.SubgraphsLength(),
+        _operators(model, codes),
     )
+
+
+def _operators(model: Any, codes: list[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for g in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(g)
+        found.update(codes[graph.Operators(i).OpcodeIndex()] for i in range(graph.OperatorsLength()))
+    return tuple(sorted(found))
 
 
 def _activation(op: Any) -> str:

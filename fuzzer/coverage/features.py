@@ -72,6 +72,8 @@ def _flat_features(record: CaseRun, found: set[str]) -> None:
             if i in producer:
                 found.add(f"pair:{producer[i]}>{op.name}")
         producer.update((o, op.name) for o in op.outputs)
+    main = {op.name for op in flat.ops}
+    found.update(f"flat:{name}/inner" for name in flat.operators if name not in main)
 
 
 def bucket(relative: float) -> str:

@@ -105,6 +105,8 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
     return {
         "built": record.build_failure is None,
         "converted": bool(record.content),
+        "accepted": any(run.complete for run in record.runs.values()),
+        "builtins": [] if record.flat is None else list(record.flat.operators),
         "refusal": "" if record.convert_failure is None else record.convert_failure.message[:200],
         "verdicts": [v.to_json() for v in verdicts],
         "features": found,

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fuzzer.campaign.snapshot import Snapshot, TitleLine
+from fuzzer.screen.health import verdict_line
 from fuzzer.screen.lines import Lines, Part, beside, cut, heading, line, pairs, wrapped
 from fuzzer.screen.plain import plain_line, summary
 from fuzzer.screen.stats import growth_lines, heat_map, kinds, runtimes, worst_lines
@@ -159,6 +160,7 @@ def details(snapshot: Snapshot, width: int) -> Lines:
     rows = (
         ("deaths", tally(snapshot.deaths)),
         ("features", tally(snapshot.families)),
+        ("operators", verdict_line(snapshot)),
         ("suspicions", suspicions),
         ("examiner", snapshot.examining or "idle"),
     )

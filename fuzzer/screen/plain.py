@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from fuzzer.campaign.snapshot import Snapshot
+from fuzzer.screen.health import verdict_line
 from fuzzer.screen.text import count, duration, one_line, percent, rate, severity, short_count, tally, urgency
 
 MAX_LINE = 160
@@ -80,6 +81,7 @@ def _figures(snapshot: Snapshot) -> list[str]:
             f"deaths: {tally(snapshot.deaths)}",
         ),
         ("features", f"{count(snapshot.features)} ({tally(snapshot.families)})"),
+        ("operators", verdict_line(snapshot)),
         ("corpus", f"{count(snapshot.corpus)} cases in {one_line(snapshot.corpus_dir) or 'corpus'}"),
         (
             "suspicions",
