@@ -32,7 +32,7 @@ from fuzzer.findings.titles import key_of
 from fuzzer.mutate import cross, generate, mutate
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import judge_death
-from fuzzer.patterns import PATTERNS
+from fuzzer.patterns import patterns
 
 FRESH_SHARE = 0.06
 """Share of mutations that are fresh cases instead: new blood for a corpus that has settled."""
@@ -251,7 +251,7 @@ class Driver:
     def seeds(self) -> list[bytes]:
         """What an empty corpus starts from: one case a pattern."""
         rng = Random(self.config.seed)
-        return [generate(rng, pattern).canonical for pattern in PATTERNS]
+        return [generate(rng, pattern).canonical for pattern in patterns().values()]
 
     def finish(self, code: int = 0) -> None:
         """Ends the process: at once, because libFuzzer has no way to be asked."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from fuzzer.case.case import MAX_THREADS, RUNTIMES, SCHEMA, Case, Inference
@@ -152,7 +153,9 @@ def _node(tree: object, field: str) -> Node:
     name = top.get("op")
     ops = registry()
     if not isinstance(name, str) or name not in ops:
-        raise CaseError(f"{field}.op", f"one of {', '.join(sorted(ops))}", name)
+        near = get_close_matches(str(name), ops, 3)
+        hint = f" ({' or '.join(near)}?)" if near else ""
+        raise CaseError(f"{field}.op", f"one of the {len(ops)} ops{hint}; an op of a plugin needs --plugin FILE", name)
     spec = ops[name]
     operands = _list(top.get("operands"), f"{field}.operands", spec.arity[0], spec.arity[1], _name)
     given = _object(top.get("attrs", {}), f"{field}.attrs", set(spec.attrs))

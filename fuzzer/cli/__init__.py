@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from fuzzer import __version__
+from fuzzer import __version__, plugins
 from fuzzer.errors import UserError
 
 VERBS = {
@@ -39,14 +39,40 @@ class Verbs(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args, files = _plugins_of(args)
+        if files:
+            plugins.use(files)
         first = args[0] if args else "-"
         if first.startswith("-") and first not in ("--help", "-h", "--version"):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        with formatter.section("With any verb"):
+            formatter.write_dl([("--plugin FILE", "Ops and patterns of your own (again for several files).")])
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def _plugins_of(args: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments without `--plugin FILE`, which may stand anywhere before a `--`, and the files."""
+    rest, files = [], []
+    end = args.index("--") if "--" in args else len(args)
+    words = iter(args[:end])
+    for word in words:
+        if word == "--plugin":
+            file = next(words, None)
+            if file is None:
+                raise UserError("--plugin needs a file")
+            files.append(file)
+        elif word.startswith("--plugin="):
+            files.append(word.removeprefix("--plugin="))
+        else:
+            rest.append(word)
+    return rest + args[end:], files
 
 
 @click.group(

@@ -11,7 +11,7 @@ from fuzzer.mutate import draw
 from fuzzer.mutate.draft import Draft, DraftNode, Ref
 from fuzzer.mutate.repair import repair
 from fuzzer.ops import registry
-from fuzzer.patterns import PATTERNS, Pattern
+from fuzzer.patterns import Pattern, patterns
 
 _TRIES = 20
 
@@ -34,7 +34,8 @@ def generate(rng: Random, pattern: Pattern | None = None) -> Case:
 
 def draw_pattern(rng: Random) -> Pattern:
     """A pattern, by its weight."""
-    return rng.choices(PATTERNS, [p.weight for p in PATTERNS])[0]
+    known = list(patterns().values())
+    return rng.choices(known, [p.weight for p in known])[0]
 
 
 def _draft(rng: Random, pattern: Pattern) -> Draft:

@@ -12,7 +12,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from fuzzer.errors import UnfitError
+from fuzzer import plugins
+from fuzzer.errors import UnfitError, UserError
 from fuzzer.ops.domains import Choice, Domain, Flag, Float, Int, Ints, Value
 from fuzzer.ops.spec import DTYPE_BYTES, FLOATS, INTS, NUMBERS, REALS, Attrs, Op, TensorType, WeightSlot
 
@@ -20,7 +21,7 @@ FAMILIES = tuple(f"{__name__}.{module.name}" for module in sorted(iter_modules(_
 """The files of this folder; those that define `OPS` are families."""
 
 
-class DuplicateOpError(Exception):
+class DuplicateOpError(UserError):
     """Two files claim one op name."""
 
 
@@ -29,10 +30,11 @@ def registry() -> MappingProxyType[str, Op]:
     """All ops by name, in a stable order (the order decides what a seed generates)."""
     found: dict[str, Op] = {}
     owner: dict[str, str] = {}
-    for family in FAMILIES:
-        for op in getattr(import_module(family), "OPS", ()):
+    families = [(family, import_module(family)) for family in FAMILIES]
+    for family, module in (*families, *plugins.modules()):
+        for op in getattr(module, "OPS", ()):
             if op.name in found:
-                raise DuplicateOpError(f"op {op.name!r} is defined in {owner[op.name]} and in {family}")
+                raise DuplicateOpError(f"op {op.name!r} is defined in {owner[op.name]} and in {family}; rename one")
             found[op.name] = op
             owner[op.name] = family
     return MappingProxyType(found)

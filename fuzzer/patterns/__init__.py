@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 
+from fuzzer import plugins
+from fuzzer.errors import UserError
 from fuzzer.ops import Value
 
 
@@ -67,6 +71,15 @@ PATTERNS = (
     Pattern("recurrent", 3, (_step("lstm", "gru", "simple_rnn"),), entries=("legacy_keras",), weight=0.12),
 )
 
-BY_NAME = {pattern.name: pattern for pattern in PATTERNS}
-if len(BY_NAME) != len(PATTERNS):
-    raise ValueError("two patterns have one name")
+
+@cache
+def patterns() -> MappingProxyType[str, Pattern]:
+    """All patterns by name, plugins' included. Raises `UserError` when two have one name."""
+    found: dict[str, Pattern] = {}
+    sources = [("the package", PATTERNS), *((path, getattr(m, "PATTERNS", ())) for path, m in plugins.modules())]
+    for source, several in sources:
+        for pattern in several:
+            if pattern.name in found:
+                raise UserError(f"pattern {pattern.name!r} of {source} exists already; give it another name")
+            found[pattern.name] = pattern
+    return MappingProxyType(found)

@@ -19,7 +19,7 @@ from fuzzer.errors import GenerateAnother, UnfitError
 from fuzzer.mutate import generate
 from fuzzer.ops import DTYPE_BYTES, DuplicateOpError, Op, TensorType, registry
 from fuzzer.ops.window import window_size
-from fuzzer.patterns import BY_NAME, PATTERNS, Pattern
+from fuzzer.patterns import PATTERNS, Pattern, patterns
 from tests.ops.nodes import drawn_node
 
 OPS = list(registry().values())
@@ -217,7 +217,7 @@ def test_a_pattern_gives_valid_cases_with_its_ops(pattern: Pattern) -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: p.name)
 def test_a_pattern_names_ops_and_attributes_that_exist(pattern: Pattern) -> None:
-    assert BY_NAME[pattern.name] is pattern and pattern.weight > 0
+    assert patterns()[pattern.name] is pattern and pattern.weight > 0
     for step in pattern.steps:
         assert 0 < step.chance <= 1
         for name in step.ops:
