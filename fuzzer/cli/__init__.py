@@ -19,6 +19,7 @@ VERBS = {
     "replay": "Run saved findings again in fresh executors.",
     "minimize": "Minimise a finding or a case.",
     "status": "Show the running or last campaign.",
+    "fusions": "Show what the converter makes of each pattern and scheme.",
     "health": "Show how well ops, patterns and schemes get through.",
     "triage": "Go through the findings on an interactive screen.",
     "case": "Show or check a case file.",

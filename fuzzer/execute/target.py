@@ -85,6 +85,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         return probe(case, int(request["position"]), str(request["runtime"]), stage)
     if command == "ratios":
         return ratios(case, stage)
+    if command == "fusion":
+        return fusion(case, stage)
     if command == "save":
         return save(case, Path(request["folder"]), stage)
     raise ValueError(f"unknown command {command!r}")
@@ -177,6 +179,26 @@ def ratios(case: Case, stage: StageCell) -> dict[str, Any]:
         return {"ratios": {}}
     dispute = nodewise.first_dispute(record)
     return {"ratios": truth.ratios(record, truth.Truth(record)), "disputed": dispute is not None}
+
+
+def fusion(case: Case, stage: StageCell) -> dict[str, Any]:
+    """What the converter made of a case, and how far the runtimes are from TensorFlow: a row of the fusion map."""
+    import tensorflow as tf
+
+    from fuzzer.convert import fusion as fusions
+    from fuzzer.oracles import judge_all, statistics
+
+    record = execute(case, stage)
+    given = fusions.before(tf, case, weights_of(case)) if record.build_failure is None else []
+    failure = record.build_failure or record.convert_failure
+    row: dict[str, Any] = {"before": given, "failure": "" if failure is None else failure.message}
+    if record.flat is not None:
+        row["after"] = fusions.after(record.flat)
+        row["folded"] = fusions.folded(case, given, record.flat)
+        row["fused"] = fusions.fused(given, record.flat)
+        row["statistics"] = statistics(record)
+    row["suspicions"] = [{"kind": v.kind.value, "runtimes": list(v.runtimes)} for v in judge_all(record)]
+    return row
 
 
 def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:

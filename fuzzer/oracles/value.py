@@ -16,6 +16,9 @@ SUSPICIOUS_STEPS = {"int8": 1.0, "int16x8": 4.0}
 """Quantisation steps between kernels from which an integer output is looked at: one step is a difference of
 rounding that the specification allows."""
 
+STEP_NOISE = 1e-3
+"""A step counted in a float output is scale * (q - zero point) in float32: one step is 1.0000007 of them."""
+
 
 def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Verdict]:
     """One verdict for all runtimes that are suspiciously far from the base."""
@@ -46,5 +49,5 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
 
 def _suspicious(d: Divergence, scheme: str) -> bool:
     if d.base != EAGER and d.steps is not None and scheme in SUSPICIOUS_STEPS:
-        return d.steps > SUSPICIOUS_STEPS[scheme]
+        return d.steps > SUSPICIOUS_STEPS[scheme] + STEP_NOISE
     return d.relative > SUSPICIOUS_RELATIVE[scheme]

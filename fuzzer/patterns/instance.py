@@ -1,0 +1,69 @@
+"""Plain instances of a pattern: what a person would write, to look at what the converter makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from fuzzer.case import IO_DTYPES, Case, Conversion, Inference, Recipe
+from fuzzer.mutate.draft import Draft, DraftNode
+from fuzzer.mutate.repair import repair
+from fuzzer.ops import TensorType, Value, registry
+from fuzzer.patterns import Pattern, Step
+
+SHAPES = {
+    0: (),
+    1: (24,),
+    2: (2, 24),
+    3: (1, 6, 8),
+    4: (1, 9, 11, 8),
+    5: (1, 4, 5, 6, 3),
+    6: (1, 2, 3, 4, 5, 2),
+}
+"""The input of an instance by rank: sizes that are no multiples of each other."""
+_TYPICAL: dict[str, tuple[Value, ...]] = {
+    "kernel": ((3, 3), (3, 3, 3), (3,), 3),
+    "filters": (8,),
+    "units": (8,),
+    "use_bias": (True,),
+    "size": ((2, 2), (2, 2, 2), (2,), 2),
+    "padding": ("SAME",),
+}
+"""Attributes of the instances where the default would hide something: a 1x1 kernel, no bias."""
+
+
+def variants(pattern: Pattern) -> list[tuple[Step, ...]]:
+    """The steps with one op each: all first choices, every other choice once, and without what is optional."""
+    first = [replace(step, ops=step.ops[:1], chance=1.0) for step in pattern.steps]
+    found = [tuple(first)]
+    for i, step in enumerate(pattern.steps):
+        found += [(*first[:i], replace(step, ops=(op,), chance=1.0), *first[i + 1 :]) for op in step.ops[1:]]
+    needed = tuple(plain for plain, step in zip(first, pattern.steps, strict=True) if step.chance >= 1)
+    if needed and len(needed) < len(first):
+        found.append(needed)
+    return found
+
+
+def instance(pattern: Pattern, steps: tuple[Step, ...], scheme: str) -> Case:
+    """One variant as a case under a scheme. Raises `GenerateAnother` when nothing can be made of it."""
+    nodes = []
+    first = registry()[steps[0].ops[0]]
+    dtype = "float32" if "float32" in first.dtypes else first.dtypes[0]
+    for key, step in enumerate(steps):
+        op = registry()[step.ops[0]]
+        attrs: dict[str, Value] = {name: domain.default for name, domain in op.attrs.items()}
+        for name, values in _TYPICAL.items():
+            fitting = [v for v in values if name in op.attrs and op.attrs[name].check(v) is None]
+            attrs.update({name: fitting[0]} if fitting else {})
+        attrs.update({k: v for k, v in step.pinned.items() if k in op.attrs})
+        nodes.append(DraftNode(key, op.name, [key - 1] * max(1, op.arity[0]), attrs))
+    conversion = Conversion(
+        entry=pattern.entries[0] if pattern.entries else "concrete_function",
+        scheme=scheme,
+        io=IO_DTYPES[scheme][0],
+    ).repaired()
+    inference = Inference(inputs=(Recipe("uniform", 1), Recipe("normal", 2)))
+    draft = Draft(
+        [TensorType(SHAPES[pattern.rank], dtype)], nodes, [nodes[-1].key], [pattern.name], conversion, inference
+    )
+    return repair(draft, Random(pattern.name))
