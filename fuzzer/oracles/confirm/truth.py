@@ -12,7 +12,6 @@ the other side. Such models are moved more often and further, so that (b) spans 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,6 +25,7 @@ from fuzzer.execute.record import CaseRun
 from fuzzer.ops import REALS
 from fuzzer.ops.spec import COMPLEX
 from fuzzer.oracles.confirm import Confirmation, nodewise
+from fuzzer.oracles.confirm.real import as_real
 from fuzzer.oracles.verdict import Kind, Verdict
 
 FACTOR = 8.0
@@ -80,16 +80,6 @@ def coarsest(case: Case) -> str:
     """The float dtype of the graph with the largest rounding."""
     used = {t.dtype for t in case.model.types.values()} & set(UNIT)
     return max(used, key=lambda d: UNIT[d], default="float32")
-
-
-def as_real(value: Any) -> Real:
-    """A tensor as float64, element by element: strings as a number of their own, complex numbers as pairs."""
-    array = np.asarray(value)
-    if array.dtype.kind == "O":
-        return np.array([zlib.crc32(bytes(v)) for v in array.reshape(-1)], np.float64).reshape(array.shape)
-    if array.dtype.kind == "c":
-        return np.stack([array.real, array.imag], -1).astype(np.float64)
-    return array.astype(np.float64)
 
 
 def _run(
