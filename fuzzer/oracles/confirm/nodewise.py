@@ -320,7 +320,7 @@ def _undefined(op: FlatOp, want: Array, tensors: dict[int, Array]) -> bool:
     """Whether the result has no meaning: NaN, infinity or what is beyond the type as an integer (C++20, 7.3.10)."""
     if op.name != "CAST" or want.dtype.kind not in "iu":
         return False
-    given, limits = tensors[op.inputs[0]], np.iinfo(want.dtype)
+    given, limits = tensors[op.inputs[0]], np.iinfo(str(want.dtype))
     if given.dtype.kind != "f":
         return False
     numbers = as_real(given)
