@@ -60,16 +60,19 @@ def _draft(rng: Random, pattern: Pattern) -> Draft:
 def add_pattern(draft: Draft, rng: Random, pattern: Pattern, source: Ref) -> Ref:
     """Appends a pattern that reads `source`; returns the value of its last step."""
     draft.patterns.append(pattern.name)
-    end = source
+    end, made = source, [source]
     for step in pattern.steps:
         if rng.random() >= step.chance:
+            made.append(end)
             continue
         op = registry()[rng.choice(step.ops)]
         attrs = draw.attrs(rng, op)
         attrs.update({k: v for k, v in step.pinned.items() if k in op.attrs})
-        node = DraftNode(draft.new_key(), op.name, [end], attrs)
+        joined = [] if step.with_ is None or op.arity[1] < 2 else [made[step.with_]]
+        node = DraftNode(draft.new_key(), op.name, [end, *joined], attrs)
         draft.nodes.append(node)
         end = node.key
+        made.append(end)
     return end
 
 

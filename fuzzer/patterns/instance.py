@@ -56,7 +56,10 @@ def instance(pattern: Pattern, steps: tuple[Step, ...], scheme: str) -> Case:
             fitting = [v for v in values if name in op.attrs and op.attrs[name].check(v) is None]
             attrs.update({name: fitting[0]} if fitting else {})
         attrs.update({k: v for k, v in step.pinned.items() if k in op.attrs})
-        nodes.append(DraftNode(key, op.name, [key - 1] * max(1, op.arity[0]), attrs))
+        operands = [key - 1] * max(1, op.arity[0])
+        if step.with_ is not None and op.arity[1] > 1:
+            operands = [key - 1, min(step.with_, key) - 1]
+        nodes.append(DraftNode(key, op.name, operands, attrs))
     conversion = Conversion(
         entry=pattern.entries[0] if pattern.entries else "concrete_function",
         scheme=scheme,
