@@ -114,9 +114,9 @@ def floor_div(tf: Any, x: Any, y: Any = None, *, const: Any, swap: Any) -> Any:
     """X / y or y / x, rounded down; integers are divided by one at least."""
     other = y if y is not None else const
     if x.dtype.is_integer and swap:
-        return tf.math.floordiv(other, tf.maximum(tf.abs(x), 1))
+        return tf.math.floordiv(other, tf.maximum(x, 1))
     if x.dtype.is_integer and y is not None:
-        return tf.math.floordiv(x, tf.maximum(tf.abs(other), 1))
+        return tf.math.floordiv(x, tf.maximum(other, 1))
     return tf.math.floordiv(other, x) if swap else tf.math.floordiv(x, other)
 
 
@@ -124,9 +124,9 @@ def floor_mod(tf: Any, x: Any, y: Any = None, *, const: Any, swap: Any) -> Any:
     """What is left of x / y or y / x, of the divisor's sign; integers are divided by one at least."""
     other = y if y is not None else const
     if x.dtype.is_integer and swap:
-        return tf.math.floormod(other, tf.maximum(tf.abs(x), 1))
+        return tf.math.floormod(other, tf.maximum(x, 1))
     if x.dtype.is_integer and y is not None:
-        return tf.math.floormod(x, tf.maximum(tf.abs(other), 1))
+        return tf.math.floormod(x, tf.maximum(other, 1))
     return tf.math.floormod(other, x) if swap else tf.math.floormod(x, other)
 
 
@@ -134,9 +134,9 @@ def truncate_div(tf: Any, x: Any, y: Any = None, *, const: Any, swap: Any) -> An
     """X / y or y / x, cut towards zero; integers are divided by one at least."""
     other = y if y is not None else const
     if x.dtype.is_integer and swap:
-        return tf.raw_ops.TruncateDiv(x=other, y=tf.maximum(tf.abs(x), 1))
+        return tf.raw_ops.TruncateDiv(x=other, y=tf.maximum(x, 1))
     if x.dtype.is_integer and y is not None:
-        return tf.raw_ops.TruncateDiv(x=x, y=tf.maximum(tf.abs(other), 1))
+        return tf.raw_ops.TruncateDiv(x=x, y=tf.maximum(other, 1))
     return tf.raw_ops.TruncateDiv(x=other, y=x) if swap else tf.raw_ops.TruncateDiv(x=x, y=other)
 
 
@@ -144,8 +144,14 @@ def int_div(tf: Any, x: Any, y: Any = None, *, const: Any, swap: Any) -> Any:
     """The division of integers under its old name; they are divided by one at least."""
     other = y if y is not None else const
     if swap:
-        return tf.raw_ops.Div(x=other, y=tf.maximum(tf.abs(x), 1))
-    return tf.raw_ops.Div(x=x, y=other if y is None else tf.maximum(tf.abs(other), 1))
+        return tf.raw_ops.Div(x=other, y=tf.maximum(x, 1))
+    return tf.raw_ops.Div(x=x, y=other if y is None else tf.maximum(other, 1))
+
+
+def _division_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
+    if operands[0].dtype in ("int8", "int16") and (len(operands) > 1 or attrs["swap"]):
+        raise UnfitError("the converter has no maximum of small integers that would keep a divisor from zero")
+    return binary_type(operands, attrs)
 
 
 def _divisor(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
@@ -221,10 +227,8 @@ def _add_n_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
 
 def _op(build: Any, dtypes: tuple[str, ...], weight: float, **options: Any) -> Op:
     attrs: Mapping[str, Domain] = {**SECOND, **options.pop("more", {})}
-    given = {"attrs": attrs, "weights": second_operand, **options}
-    return Op(
-        build.__name__, build, binary_type, arity=(1, 2), ranks=RANKS, dtypes=dtypes, empty=True, weight=weight, **given
-    )
+    given = {"infer": binary_type, "attrs": attrs, "weights": second_operand, **options}
+    return Op(build.__name__, build, arity=(1, 2), ranks=RANKS, dtypes=dtypes, empty=True, weight=weight, **given)
 
 
 _SAFE = {"safe": Flag(True)}
@@ -252,6 +256,7 @@ OPS = (
         ("float32", "int32", "int8", "int16", "float16"),
         0.7,
         more=_NEGATIVE,
+        infer=_division_type,
         weights=_divisor,
         discontinuous=True,
     ),
@@ -260,6 +265,7 @@ OPS = (
         ("float32", *INTS, "int8", "int16", "float16"),
         0.7,
         more=_NEGATIVE,
+        infer=_division_type,
         weights=_divisor,
         discontinuous=True,
     ),

@@ -14,7 +14,6 @@ from fuzzer.ops.spec import (
     INTS,
     SMALL_INTS,
     STRING,
-    WIDE_FLOATS,
     Attrs,
     Op,
     TensorType,
@@ -97,11 +96,6 @@ def reciprocal(tf: Any, x: Any, *, safe: Any) -> Any:
 def lgamma(tf: Any, x: Any, *, safe: Any) -> Any:
     """Logarithm of the gamma function at x, or at |x| + 0.1."""
     return tf.math.lgamma(tf.abs(x) + 0.1 if safe else x)
-
-
-def digamma(tf: Any, x: Any, *, safe: Any) -> Any:
-    """Derivative of lgamma at x, or at |x| + 0.1."""
-    return tf.math.digamma(tf.abs(x) + 0.1 if safe else x)
 
 
 def square(tf: Any, x: Any) -> Any:
@@ -187,7 +181,8 @@ def _free(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
     return 0
 
 
-_NOT_STRING = (*WIDE_FLOATS, *INTS, *SMALL_INTS, *BOOL, *COMPLEX)
+# The converter takes no bfloat16 input, and no op on one but casts.
+_NOT_STRING = (*FLOATS, "float64", *INTS, *SMALL_INTS, *BOOL, *COMPLEX)
 _CLIP = {
     "low": Float(-8.0, 8.0, -1.0, special=(-1.0, 0.0, -6.0, -0.5)),
     "width": Float(0.0, 12.0, 2.0, special=(0.0, 1.0, 2.0, 6.0)),
@@ -209,7 +204,7 @@ OPS = (
         Op(build.__name__, build, attrs=_SAFE, ranks=RANKS, empty=True, weight=0.6)
         for build in (log, log1p, sqrt, rsqrt, reciprocal)
     ),
-    *(Op(build.__name__, build, attrs=_SAFE, ranks=RANKS, empty=True, weight=0.1) for build in (lgamma, digamma)),
+    Op("lgamma", lgamma, attrs=_SAFE, ranks=RANKS, empty=True, weight=0.1),
     Op(
         "square",
         square,
@@ -244,8 +239,14 @@ OPS = (
         keras=linear_layer,
         weight=0.3,
     ),
-    *(
-        Op(build.__name__, build, cost=_free, ranks=RANKS, dtypes=(*_NOT_STRING, *STRING), empty=True, weight=0.2)
-        for build in (stop_gradient, snapshot)
+    Op(
+        "stop_gradient",
+        stop_gradient,
+        cost=_free,
+        ranks=RANKS,
+        dtypes=(*_NOT_STRING, *STRING),
+        empty=True,
+        weight=0.2,
     ),
+    Op("snapshot", snapshot, cost=_free, ranks=RANKS, dtypes=_NOT_STRING, empty=True, weight=0.2),
 )
