@@ -97,5 +97,5 @@ OPS = (
     Op("elu", elu, ranks=RANKS, empty=True, keras=elu_layer),
     Op("sigmoid", sigmoid, ranks=RANKS, empty=True, keras=sigmoid_layer, weight=1.5),
     Op("tanh", tanh, ranks=RANKS, empty=True, keras=tanh_layer),
-    Op("softmax", softmax, _softmax_type, attrs={"axis": Int(1, 6, 1)}, ranks=(2, 3, 4, 5, 6), keras=softmax_layer),
+    Op("softmax", softmax, _softmax_type, attrs={"axis": Int(1, 5, 1)}, ranks=(2, 3, 4, 5), keras=softmax_layer),
 )

@@ -292,7 +292,7 @@ OPS = (
         _add_n_type,
         cost=lambda operands, attrs, out: out.elements * len(operands),
         arity=(2, 4),
-        ranks=RANKS,
+        ranks=RANKS[1:],
         dtypes=("float32", *INTS, "int16", "float16"),
         empty=True,
         keras=add_n_layer,

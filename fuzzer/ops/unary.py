@@ -13,7 +13,6 @@ from fuzzer.ops.spec import (
     FLOATS,
     INTS,
     SMALL_INTS,
-    STRING,
     Attrs,
     Op,
     TensorType,
@@ -181,8 +180,8 @@ def _free(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
     return 0
 
 
-# The converter takes no bfloat16 input, and no op on one but casts.
-_NOT_STRING = (*FLOATS, "float64", *INTS, *SMALL_INTS, *BOOL, *COMPLEX)
+# The converter takes no bfloat16 input, and no op on one but casts; a result of strings has no real numbers to judge.
+_MOVED = (*FLOATS, "float64", *INTS, *SMALL_INTS, *BOOL, *COMPLEX)
 _CLIP = {
     "low": Float(-8.0, 8.0, -1.0, special=(-1.0, 0.0, -6.0, -0.5)),
     "width": Float(0.0, 12.0, 2.0, special=(0.0, 1.0, 2.0, 6.0)),
@@ -224,17 +223,17 @@ OPS = (
         zeros_like,
         cost=_free,
         ranks=RANKS,
-        dtypes=(*_NOT_STRING, *STRING),
+        dtypes=_MOVED,
         empty=True,
         weight=0.2,
     ),
-    Op("ones_like", ones_like, cost=_free, ranks=RANKS, dtypes=_NOT_STRING, empty=True, weight=0.2),
+    Op("ones_like", ones_like, cost=_free, ranks=RANKS, dtypes=_MOVED, empty=True, weight=0.2),
     Op(
         "identity",
         identity,
         cost=_free,
         ranks=RANKS,
-        dtypes=(*_NOT_STRING, *STRING),
+        dtypes=_MOVED,
         empty=True,
         keras=linear_layer,
         weight=0.3,
@@ -244,9 +243,9 @@ OPS = (
         stop_gradient,
         cost=_free,
         ranks=RANKS,
-        dtypes=(*_NOT_STRING, *STRING),
+        dtypes=_MOVED,
         empty=True,
         weight=0.2,
     ),
-    Op("snapshot", snapshot, cost=_free, ranks=RANKS, dtypes=_NOT_STRING, empty=True, weight=0.2),
+    Op("snapshot", snapshot, cost=_free, ranks=RANKS, dtypes=_MOVED, empty=True, weight=0.2),
 )
