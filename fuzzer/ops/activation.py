@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fuzzer.errors import UnfitError
+from fuzzer.ops.broadcasting import RANKS
 from fuzzer.ops.domains import Float, Int
 from fuzzer.ops.spec import FLOATS, INTS, Attrs, Op, TensorType
 
@@ -83,16 +84,18 @@ def _softmax_type(operands: Any, attrs: Attrs) -> TensorType:
 
 
 OPS = (
-    Op("relu", relu, dtypes=FLOATS + INTS, keras=relu_layer, weight=2.0),
-    Op("relu6", relu6, dtypes=FLOATS + INTS, keras=relu6_layer, weight=2.0),
+    Op("relu", relu, ranks=RANKS, dtypes=FLOATS + INTS, empty=True, keras=relu_layer, weight=2.0),
+    Op("relu6", relu6, ranks=RANKS, dtypes=FLOATS + INTS, empty=True, keras=relu6_layer, weight=2.0),
     Op(
         "leaky_relu",
         leaky_relu,
         attrs={"alpha": Float(-2.0, 4.0, 0.2, special=(0.0, 0.01, 0.2, 0.5, 1.0, 1.5, -0.5))},
+        ranks=RANKS,
+        empty=True,
         weight=2.0,
     ),
-    Op("elu", elu, keras=elu_layer),
-    Op("sigmoid", sigmoid, keras=sigmoid_layer, weight=1.5),
-    Op("tanh", tanh, keras=tanh_layer),
+    Op("elu", elu, ranks=RANKS, empty=True, keras=elu_layer),
+    Op("sigmoid", sigmoid, ranks=RANKS, empty=True, keras=sigmoid_layer, weight=1.5),
+    Op("tanh", tanh, ranks=RANKS, empty=True, keras=tanh_layer),
     Op("softmax", softmax, _softmax_type, attrs={"axis": Int(1, 5, 1)}, ranks=(2, 3, 4, 5), keras=softmax_layer),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fuzzer.errors import UnfitError
+from fuzzer.ops.broadcasting import RANKS, broadcast
 from fuzzer.ops.domains import Int
-from fuzzer.ops.spec import FLOATS, INTS, Attrs, Op, TensorType, WeightSlot, integer
+from fuzzer.ops.spec import COMPLEX, FLOATS, INTS, Attrs, Op, TensorType, WeightSlot, integer
 
-_DTYPES = FLOATS + INTS
 # Trailing axes of the operand that a constant spans: 0 is a scalar, 1 a vector a channel, and so on.
-_ATTRS = {"const_rank": Int(0, 4, 1)}
+_ATTRS = {"const_rank": Int(0, 6, 1)}
+# Beyond floats and the wide integers: what the converter takes.
+_MORE: dict[str, tuple[str, ...]] = {"add": ("int16", "uint32"), "mul": ("int16", "uint32", *COMPLEX)}
 
 
 def add(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
@@ -39,17 +40,6 @@ def minimum(tf: Any, x: Any, y: Any = None, *, const: Any) -> Any:
     return tf.minimum(x, y if y is not None else const)
 
 
-def broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
-    """The NumPy broadcasting rule; raises `UnfitError` where it does not apply."""
-    rank = max(len(left), len(right))
-    shape = []
-    for a, b in zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True):
-        if a != b and 1 not in (a, b):
-            raise UnfitError(f"{left} and {right} do not broadcast")
-        shape.append(a if b == 1 else b)
-    return tuple(shape)
-
-
 def _binary_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     if len(operands) == 1:
         return operands[0]
@@ -72,8 +62,9 @@ OPS = tuple(
         attrs=_ATTRS,
         weights=_const,
         arity=(1, 2),
-        ranks=(1, 2, 3, 4, 5),
-        dtypes=_DTYPES,
+        ranks=RANKS,
+        dtypes=(*FLOATS, *INTS, *_MORE.get(build.__name__, ())),
+        empty=True,
         weight=1.5 if build in (add, mul) else 0.7,
     )
     for build in (add, sub, mul, maximum, minimum)
