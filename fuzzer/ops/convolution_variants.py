@@ -176,7 +176,9 @@ def _nchw_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) ->
 
 OPS = (
     # Kernels of their own begin at 1,024 weights and at channel counts above the vector width.
-    replace(CONV2D, name="conv2d_wide", attrs={**CONV2D.attrs, "filters": Int(65, 256, 65)}, weight=0.5),
+    replace(
+        CONV2D, name="conv2d_wide", dtypes=_DTYPES, attrs={**CONV2D.attrs, "filters": Int(65, 256, 65)}, weight=0.5
+    ),
     Op(
         "atrous_conv2d",
         atrous_conv2d,

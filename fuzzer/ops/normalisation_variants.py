@@ -176,8 +176,14 @@ def clip_by_norm(tf: Any, x: Any, *, axis: Any, limit: Any) -> Any:
 
 
 def local_response_normalization(tf: Any, x: Any, *, depth_radius: Any, bias: Any, alpha: Any, beta: Any) -> Any:
-    """Divides every element by a power of the squares of its neighbours in depth."""
-    return tf.nn.local_response_normalization(x, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
+    """Divides every element by a power of the sum of the squares of its neighbours in depth.
+
+    The kernel exists for float32 only; everything else takes the plain formula.
+    """
+    if x.dtype == tf.float32:
+        return tf.nn.local_response_normalization(x, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta)
+    near = tf.linalg.band_part(tf.ones([x.shape[3], x.shape[3]], x.dtype), depth_radius, depth_radius)
+    return x / (bias + alpha * tf.tensordot(tf.square(x), near, axes=1)) ** beta
 
 
 def moments(tf: Any, x: Any, *, last: Any, keepdims: Any, pick: Any) -> Any:
@@ -301,7 +307,6 @@ OPS = (
         cost=lambda operands, attrs, out: out.elements * (2 * integer(attrs["depth_radius"]) + 1),
         ranks=(4,),
         dtypes=_DTYPES,
-        float64=False,
     ),
     Op(
         "moments",
