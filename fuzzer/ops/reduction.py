@@ -1,7 +1,7 @@
 """Reductions over any set of axes.
 
 The axes are the bits of `mask`, counted from the end, so that a change of the rank upstream leaves them valid; a
-mask without bits reduces nothing, which TensorFlow and TFLite both define.
+mask without bits in the rank reduces nothing, which TensorFlow and TFLite both define.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Choice, Domain, Flag, Int
-from fuzzer.ops.spec import BOOL, INTS, Attrs, Op, TensorType, integer
+from fuzzer.ops.spec import BOOL, INTS, Attrs, Op, ShapeRule, TensorType, integer
 
 _DTYPES = ("float32",)
-_ATTRS: dict[str, Domain] = {"mask": Int(0, 63, 1), "keepdims": Flag()}
+_ATTRS: dict[str, Domain] = {"mask": Int(1, 63, 1), "keepdims": Flag()}
 _RANKS = (1, 2, 3, 4, 5, 6)
 
 
@@ -110,6 +111,12 @@ def _type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return _kept(x, integer(attrs["mask"]), attrs["keepdims"], str(attrs.get("counter", x.dtype)))
 
 
+def _spread_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
+    if not integer(attrs["mask"]) & (1 << operands[0].rank) - 1:
+        raise UnfitError("the spread over no axis is zero")
+    return _type(operands, attrs)
+
+
 def _scalar(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return TensorType((), operands[0].dtype)
 
@@ -130,8 +137,8 @@ def _elements(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> 
     return operands[0].elements
 
 
-def _reduction(build: Callable[..., Any], dtypes: tuple[str, ...], weight: float = 0.8) -> Op:
-    return Op(build.__name__, build, _type, attrs=_ATTRS, cost=_elements, ranks=_RANKS, dtypes=dtypes, weight=weight)
+def _reduction(build: Callable[..., Any], dtypes: tuple[str, ...], weight: float = 0.8, infer: ShapeRule = _type) -> Op:
+    return Op(build.__name__, build, infer, attrs=_ATTRS, cost=_elements, ranks=_RANKS, dtypes=dtypes, weight=weight)
 
 
 OPS = (
@@ -142,8 +149,8 @@ OPS = (
     _reduction(reduce_prod, _DTYPES + INTS),
     _reduction(reduce_any, BOOL, 0.5),
     _reduction(reduce_all, BOOL, 0.5),
-    _reduction(reduce_variance, _DTYPES, 0.5),
-    _reduction(reduce_std, _DTYPES, 0.4),
+    _reduction(reduce_variance, _DTYPES, 0.5, _spread_type),
+    _reduction(reduce_std, _DTYPES, 0.4, _spread_type),
     _reduction(reduce_logsumexp, _DTYPES, 0.6),
     Op(
         "count_nonzero",
