@@ -221,6 +221,20 @@ def _attention_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorTyp
     return 2 * out.elements * _memory(operands, attrs)[-2]
 
 
+# --- einsum_dense -----------------------------------------------------------------------------------------
+
+
+def einsum_dense(tf: Any, x: Any, *, kernel: Any, bias: Any) -> Any:
+    """Computes x @ kernel over the last axis as an Einstein sum, with an optional bias."""
+    y = tf.einsum("...x,xy->...y", x, kernel)
+    return y + bias if bias is not None else y
+
+
+def einsum_dense_layer(keras: Any, *, units: Any, use_bias: Any) -> Any:
+    """The Keras layer."""
+    return keras.layers.EinsumDense("...x,xy->...y", units, bias_axes="y" if use_bias else None)
+
+
 # --- bias_add_nchw ----------------------------------------------------------------------------------------
 
 
@@ -233,7 +247,7 @@ def _second_axis(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSl
     return (WeightSlot("bias", TensorType(operands[0].shape[1:2], operands[0].dtype), 0.5),)
 
 
-_DENSE = next(op for op in LINEAR if op.name == "dense")
+_DENSE, _BIAS_ADD = (next(op for op in LINEAR if op.name == name) for name in ("dense", "bias_add"))
 
 OPS = (
     # Kernels of their own begin at many columns, and at sizes just off a multiple of the vector width.
@@ -327,5 +341,15 @@ OPS = (
         ranks=(2, 3, 4),
         dtypes=_DTYPES,
     ),
+    replace(
+        _DENSE,
+        name="einsum_dense",
+        build=einsum_dense,
+        keras=einsum_dense_layer,
+        dtypes=_DTYPES,
+        ranks=(2, 3, 4, 5),
+        weight=0.5,
+    ),
+    replace(_BIAS_ADD, name="bias_add_rank6", ranks=(6,), dtypes=_DTYPES, weight=0.2),
     Op("bias_add_nchw", bias_add_nchw, weights=_second_axis, ranks=(4, 3, 5), dtypes=_DTYPES, weight=0.3),
 )
