@@ -7,6 +7,7 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Choice, Flag, Int, Ints
+from fuzzer.ops.fan import fan_unit, optional_bias
 from fuzzer.ops.spec import FLOATS, Attrs, Op, TensorType, WeightSlot, integer, pair
 from fuzzer.ops.window import window_size
 
@@ -21,14 +22,6 @@ def _spatial(x: TensorType, attrs: Attrs) -> tuple[int, int]:
     padding = str(attrs["padding"])
     height, width = (window_size(x.shape[1 + i], kernel[i], strides[i], dilations[i], padding) for i in range(2))
     return height, width
-
-
-def _unit(fan_in: int) -> float:
-    return float(f"{max(1, fan_in) ** -0.5:.4g}")
-
-
-def _bias(attrs: Attrs, channels: int, dtype: str) -> tuple[WeightSlot, ...]:
-    return (WeightSlot("bias", TensorType((channels,), dtype), 0.5),) if attrs["use_bias"] else ()
 
 
 # --- conv2d -----------------------------------------------------------------------------------------------
@@ -78,7 +71,7 @@ def _conv2d_weights(operands: Sequence[TensorType], attrs: Attrs) -> tuple[Weigh
     height, width = pair(attrs["kernel"])
     inputs, filters = x.shape[3] // integer(attrs["groups"]), integer(attrs["filters"])
     kernel = TensorType((height, width, inputs, filters), x.dtype)
-    return WeightSlot("filter", kernel, _unit(height * width * inputs)), *_bias(attrs, filters, x.dtype)
+    return WeightSlot("filter", kernel, fan_unit(height * width * inputs)), *optional_bias(attrs, filters, x.dtype)
 
 
 def _conv2d_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
@@ -146,7 +139,9 @@ def _depthwise_weights(operands: Sequence[TensorType], attrs: Attrs) -> tuple[We
     height, width = pair(attrs["kernel"])
     multiplier = integer(attrs["multiplier"])
     kernel = TensorType((height, width, x.shape[3], multiplier), x.dtype)
-    return WeightSlot("filter", kernel, _unit(height * width)), *_bias(attrs, x.shape[3] * multiplier, x.dtype)
+    return WeightSlot("filter", kernel, fan_unit(height * width)), *optional_bias(
+        attrs, x.shape[3] * multiplier, x.dtype
+    )
 
 
 def _depthwise_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
@@ -220,9 +215,9 @@ def _separable_weights(operands: Sequence[TensorType], attrs: Attrs) -> tuple[We
     multiplier, filters = integer(attrs["multiplier"]), integer(attrs["filters"])
     inner = x.shape[3] * multiplier
     return (
-        WeightSlot("depthwise", TensorType((height, width, x.shape[3], multiplier), x.dtype), _unit(height * width)),
-        WeightSlot("pointwise", TensorType((1, 1, inner, filters), x.dtype), _unit(inner)),
-        *_bias(attrs, filters, x.dtype),
+        WeightSlot("depthwise", TensorType((height, width, x.shape[3], multiplier), x.dtype), fan_unit(height * width)),
+        WeightSlot("pointwise", TensorType((1, 1, inner, filters), x.dtype), fan_unit(inner)),
+        *optional_bias(attrs, filters, x.dtype),
     )
 
 

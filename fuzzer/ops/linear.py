@@ -7,12 +7,8 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Flag, Int
+from fuzzer.ops.fan import fan_unit
 from fuzzer.ops.spec import FLOATS, Attrs, Op, TensorType, WeightSlot, integer
-
-
-def _unit(fan_in: int) -> float:
-    return float(f"{max(1, fan_in) ** -0.5:.4g}")
-
 
 # --- dense ------------------------------------------------------------------------------------------------
 
@@ -34,7 +30,7 @@ def _dense_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
 
 def _dense_weights(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
     x, units = operands[0], integer(attrs["units"])
-    kernel = WeightSlot("kernel", TensorType((x.shape[-1], units), x.dtype), _unit(x.shape[-1]))
+    kernel = WeightSlot("kernel", TensorType((x.shape[-1], units), x.dtype), fan_unit(x.shape[-1]))
     return (kernel, WeightSlot("bias", TensorType((units,), x.dtype), 0.5)) if attrs["use_bias"] else (kernel,)
 
 
@@ -65,7 +61,7 @@ def _matmul_weights(operands: Sequence[TensorType], attrs: Attrs) -> tuple[Weigh
         return ()
     depth = _swap(operands[0].shape, attrs["transpose_a"])[-1]
     shape = _swap((depth, integer(attrs["units"])), attrs["transpose_b"])
-    return (WeightSlot("kernel", TensorType(shape, operands[0].dtype), _unit(depth)),)
+    return (WeightSlot("kernel", TensorType(shape, operands[0].dtype), fan_unit(depth)),)
 
 
 def _product_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:

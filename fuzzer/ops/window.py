@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fuzzer.errors import UnfitError
+from fuzzer.ops.domains import Value
 
 
 def window_size(size: int, kernel: int, stride: int, dilation: int, padding: str) -> int:
@@ -16,3 +19,9 @@ def window_size(size: int, kernel: int, stride: int, dilation: int, padding: str
     if size_out < 1:
         raise UnfitError(f"a window of {reach} does not fit {size} with {padding} padding")
     return size_out
+
+
+def windows(sizes: Sequence[int], kernel: Value, strides: Value, padding: str) -> tuple[int, ...]:
+    """Output sizes of several spatial dimensions, without dilation."""
+    assert isinstance(kernel, tuple) and isinstance(strides, tuple)
+    return tuple(window_size(n, k, s, 1, padding) for n, k, s in zip(sizes, kernel, strides, strict=True))

@@ -119,8 +119,8 @@ def test_inference_is_total(op: Op) -> None:
     for _ in range(1000):
         operands = tuple(
             TensorType(
-                tuple(rng.randint(0 if op.empty else 1, 6) for _ in range(rng.randint(0, 6))),
-                rng.choice(list(DTYPE_BYTES)),
+                tuple(rng.randint(0 if op.empty else 1, 6) for _ in range(rng.choice((*op.ranks, rng.randint(0, 6))))),
+                rng.choice((*op.dtypes, rng.choice(list(DTYPE_BYTES)))),
             )
             for _ in range(rng.randint(1, 4))
         )
