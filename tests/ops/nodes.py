@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, TypedNode, check_budget, type_node
+from fuzzer.case.model import check_type
 from fuzzer.errors import CaseError, UnfitError
 from fuzzer.mutate import draw
 from fuzzer.ops import Op, TensorType
@@ -30,6 +31,8 @@ def drawn_case(op: Op, seed: int, dtype: str | None = None) -> Case:
         try:
             typed = type_node(node, "n0", dict(zip(names, inputs, strict=True)))
             check_budget(typed, "n0")
+            for type_ in inputs:
+                check_type(type_, "inputs")
         except (UnfitError, CaseError):
             continue
         if typed.cost > MAX_COST:
