@@ -11,10 +11,10 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_0, FROM_1, free
 from fuzzer.ops.domains import Choice, Float, Int
-from fuzzer.ops.spec import BOOL, INTS, SMALL_INTS, Attrs, Op, TensorType, integer
+from fuzzer.ops.spec import BOOL, INTS, Attrs, Op, TensorType, integer
 
-_FLOATS = ("float32", "float16", "float64")
-_NUMBERS = (*_FLOATS, *INTS, *SMALL_INTS)
+_NUMBERS = ("float32", *INTS, "float16")
+_MOVED = ("float32", *INTS, "int8", "uint8", "int16", "float16")
 
 
 def _flat(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
@@ -175,10 +175,25 @@ def _first(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
 _INDEX = Choice(INTS)
 
 OPS = (
-    _entry(boolean_mask, _mask_type, arity=(2, 2), operand_dtypes=(BOOL,), discontinuous=False),
-    _entry(boolean_mask_rows, _mask_rows_type, arity=(2, 2), operand_dtypes=(BOOL,), discontinuous=False),
+    _entry(
+        boolean_mask,
+        _mask_type,
+        arity=(2, 2),
+        dtypes=(*_MOVED, "bool"),
+        operand_dtypes=(BOOL,),
+        discontinuous=False,
+    ),
+    _entry(
+        boolean_mask_rows,
+        _mask_rows_type,
+        arity=(2, 2),
+        ranks=FROM_1[:5],
+        dtypes=(*_MOVED, "bool"),
+        operand_dtypes=(BOOL,),
+        discontinuous=False,
+    ),
     _entry(where_indices, _where_type, dtypes=(*BOOL, *_NUMBERS), weight=0.5),
-    _entry(unique, _unique_type, attrs={"pick": Choice((0, 1)), "index": _INDEX}, ranks=FROM_0),
+    _entry(unique, _unique_type, attrs={"pick": Choice((0, 1)), "index": _INDEX}, ranks=FROM_0, dtypes=_MOVED),
     _entry(shape_of, _shape_of_type, attrs={"of": Choice(("shape", "size", "rank")), "index": _INDEX}, weight=0.4),
     _entry(fill_dynamic, _flat, attrs={"value": Float(-8.0, 8.0, 1.0)}),
     _entry(like_dynamic, _flat, attrs={"what": Choice(("zeros", "ones"))}),
@@ -191,7 +206,9 @@ OPS = (
         dtypes=("float32", *INTS),
         discontinuous=False,
     ),
-    _entry(reshape_dynamic, _reshape_dynamic_type, arity=(2, 2), operand_dtypes=(INTS,), discontinuous=False),
+    _entry(
+        reshape_dynamic, _reshape_dynamic_type, arity=(2, 2), dtypes=_MOVED, operand_dtypes=(INTS,), discontinuous=False
+    ),
     _entry(broadcast_dynamic, _broadcast_dynamic_type, arity=(2, 2)),
     _entry(take_dynamic, _first),
     _entry(
@@ -199,6 +216,7 @@ OPS = (
         _tile_dynamic_type,
         attrs={"most": Int(1, 4, 2)},
         arity=(2, 2),
+        dtypes=("float32", *INTS, "uint8", "float16"),
         operand_dtypes=(INTS,),
         discontinuous=False,
     ),

@@ -8,8 +8,10 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_0, FROM_1, axis_of, free, ints
 from fuzzer.ops.domains import Choice, Domain, Flag, Float, Int, Ints
-from fuzzer.ops.spec import ANY, FLOATS, INTS, Attrs, Op, TensorType, WeightSlot, integer
+from fuzzer.ops.spec import FLOATS, INTS, Attrs, Op, TensorType, WeightSlot, integer
 
+_GATHERED = ("float32", *INTS, "int8", "uint8", "int16", "bool", "float16")
+_GATHERED_ND = ("float32", *INTS, "int8", "uint8", "int16", "bool", "string", "float16")
 _INDEX: dict[str, Domain] = {"dims": Ints(2, 1, 6, 2), "index_rank": Int(0, 2, 1), "index": Choice(INTS)}
 
 
@@ -110,8 +112,8 @@ def embedding_lookup(tf: Any, ids: Any, *, table: Any, rows: Any, columns: Any) 
 def embedding_composite(tf: Any, ids: Any, *, table: Any, rows: Any, columns: Any) -> Any:
     """Rows of a table by id, marked for the fused operator."""
 
-    def lookup(table: Any, ids: Any) -> Any:
-        return tf.gather(table, ids)
+    def lookup(weights: Any, places: Any) -> Any:
+        return tf.gather(weights, places)
 
     marked = tf.function(lookup, autograph=False, experimental_implements="embedding_matmul")
     return marked(table, tf.math.floormod(ids, rows))
@@ -130,23 +132,36 @@ def _embedding_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return TensorType((*operands[0].shape, integer(attrs["columns"])), str(attrs["dtype"]))
 
 
-def embedding_bag(tf: Any, ids: Any, weights: Any, *, table: Any, rows: Any, columns: Any, combiner: Any) -> Any:
-    """Weighted sums of rows of a table."""
-    picked = tf.gather(table, tf.math.floormod(ids, rows)) * weights[:, :, tf.newaxis]
+def _lookup_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
+    return out.elements * integer(attrs["rows"])
+
+
+def embedding_bag(
+    tf: Any, ids: Any, weights: Any = None, *, table: Any, shares: Any, rows: Any, columns: Any, combiner: Any
+) -> Any:
+    """Weighted sums of rows of a table, optionally divided by the sum of the weights."""
+    factors = weights if weights is not None else shares
+    picked = tf.gather(table, tf.math.floormod(ids, rows)) * tf.expand_dims(factors, -1)
     total = tf.math.reduce_sum(picked, 1)
-    return total if combiner == "sum" else tf.math.divide_no_nan(total, tf.math.reduce_sum(weights, 1, keepdims=True))
+    return total if combiner == "sum" else tf.math.divide_no_nan(total, tf.math.reduce_sum(factors, 1, keepdims=True))
 
 
 def _bag_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
-    ids, weights = operands
-    if weights.shape != ids.shape:
+    if len(operands) == 2 and operands[1].shape != operands[0].shape:
         raise UnfitError("as many weights as ids")
-    return TensorType((ids.shape[0], integer(attrs["columns"])), weights.dtype)
+    return TensorType(
+        (operands[0].shape[0], integer(attrs["columns"])), operands[-1].dtype if operands[1:] else "float32"
+    )
 
 
-def _bag_table(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
-    shape = (integer(attrs["rows"]), integer(attrs["columns"]))
-    return (WeightSlot("table", TensorType(shape, operands[1].dtype)),)
+def _bag_weights(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
+    dtype = _bag_type(operands, attrs).dtype
+    table = WeightSlot("table", TensorType((integer(attrs["rows"]), integer(attrs["columns"])), dtype))
+    return (table,) if operands[1:] else (table, WeightSlot("shares", TensorType(operands[0].shape, dtype), 0.5, 1.0))
+
+
+def _bag_cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
+    return out.elements * operands[0].shape[1]
 
 
 def one_hot(tf: Any, x: Any, *, depth: Any, axis: Any, on: Any, off: Any, wrap: Any, out_dtype: Any) -> Any:
@@ -174,7 +189,7 @@ OPS = (
         weights=_gather_weights,
         cost=free,
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=_GATHERED,
         static=True,
     ),
     Op(
@@ -185,7 +200,7 @@ OPS = (
         cost=free,
         arity=(2, 2),
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=_GATHERED,
         operand_dtypes=(INTS,),
         weight=0.8,
         static=True,
@@ -198,7 +213,7 @@ OPS = (
         weights=_gather_nd_weights,
         cost=free,
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=_GATHERED_ND,
         weight=0.7,
         static=True,
     ),
@@ -209,7 +224,7 @@ OPS = (
         cost=free,
         arity=(2, 2),
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=_GATHERED_ND,
         operand_dtypes=(INTS,),
         weight=0.5,
         static=True,
@@ -222,7 +237,7 @@ OPS = (
         weights=_gather_batch_weights,
         cost=free,
         ranks=(2, 3, 4, 5),
-        dtypes=ANY,
+        dtypes=_GATHERED_ND,
         weight=0.3,
         static=True,
     ),
@@ -231,22 +246,27 @@ OPS = (
             build.__name__,
             build,
             _embedding_type,
-            attrs={**_TABLE, "dtype": Choice(FLOATS)},
+            attrs={**_TABLE, "dtype": Choice(dtypes)},
             weights=_table,
-            cost=free,
-            ranks=(0, 1, 2, 3, 4),
-            dtypes=INTS,
+            cost=_lookup_cost,
+            ranks=(1, 2, 3, 4),
+            dtypes=ids,
             weight=0.4,
         )
-        for build in (embedding_lookup, embedding_composite, embedding_matmul)
+        for build, dtypes, ids in (
+            (embedding_lookup, ("float32", "int8", "uint8", "int32", "float16"), INTS),
+            (embedding_composite, ("float32", "int8", "uint8"), ("int32",)),
+            (embedding_matmul, FLOATS, INTS),
+        )
     ),
     Op(
         "embedding_bag",
         embedding_bag,
         _bag_type,
         attrs={**_TABLE, "combiner": Choice(("sum", "mean"))},
-        weights=_bag_table,
-        arity=(2, 2),
+        weights=_bag_weights,
+        cost=_bag_cost,
+        arity=(1, 2),
         ranks=(2,),
         dtypes=INTS,
         operand_dtypes=(FLOATS,),
@@ -266,7 +286,7 @@ OPS = (
         },
         cost=free,
         ranks=FROM_0[:6],
-        dtypes=(*INTS, "uint8", "int8"),
+        dtypes=INTS,
         weight=0.7,
     ),
 )

@@ -33,12 +33,12 @@ def _concat_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return replaced(x, axis, total)
 
 
-def concat_self(tf: Any, x: Any, *, axis: Any, copies: Any) -> Any:
+def concat_copies(tf: Any, x: Any, *, axis: Any, copies: Any) -> Any:
     """A tensor several times in a row: every operand of the concatenation is the same one."""
     return tf.concat([x] * copies, -1 - axis % x.shape.rank)
 
 
-def _concat_self_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
+def _concat_copies_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     x = operands[0]
     axis = axis_of(x, attrs)
     return replaced(x, axis, x.shape[axis] * integer(attrs["copies"]))
@@ -73,12 +73,12 @@ def _stack_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return TensorType((*x.shape[:axis], len(operands), *x.shape[axis:]), x.dtype)
 
 
-def stack_self(tf: Any, x: Any, *, axis: Any, copies: Any) -> Any:
+def stack_copies(tf: Any, x: Any, *, axis: Any, copies: Any) -> Any:
     """A tensor several times along a new axis."""
     return tf.stack([x] * copies, -1 - axis % (x.shape.rank + 1))
 
 
-def _stack_self_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
+def _stack_copies_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     x = operands[0]
     axis = axis_of(x, attrs, 1)
     return TensorType((*x.shape[:axis], integer(attrs["copies"]), *x.shape[axis:]), x.dtype)
@@ -155,9 +155,9 @@ OPS = (
         empty=True,
     ),
     Op(
-        "concat_self",
-        concat_self,
-        _concat_self_type,
+        "concat_copies",
+        concat_copies,
+        _concat_copies_type,
         attrs={"axis": _AXIS, "copies": Int(2, 6, 2)},
         cost=free,
         ranks=FROM_1,
@@ -190,9 +190,9 @@ OPS = (
         weight=0.7,
     ),
     Op(
-        "stack_self",
-        stack_self,
-        _stack_self_type,
+        "stack_copies",
+        stack_copies,
+        _stack_copies_type,
         attrs={"axis": Int(0, 6, 0), "copies": Int(1, 4, 2)},
         cost=free,
         ranks=FROM_0[:6],

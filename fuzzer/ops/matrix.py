@@ -8,9 +8,9 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_1, FROM_2, free
 from fuzzer.ops.domains import Choice, Int
-from fuzzer.ops.spec import ANY, Attrs, Op, TensorType, WeightSlot, integer
+from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer
 
-_DTYPES = tuple(d for d in ANY if d != "string")
+_DTYPES = ("float32", *INTS, "int8", "uint8", "int16", "float16")
 
 
 def matrix_diag(tf: Any, x: Any, *, version: Any) -> Any:
@@ -52,20 +52,6 @@ def _set_diag_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     if operands[1].shape != operands[0].shape:
         raise UnfitError(f"{operands[0]} and {operands[1]} are not of one shape")
     return operands[0]
-
-
-def matrix_diag_part(tf: Any, x: Any, *, offset: Any) -> Any:
-    """Diagonals of matrices."""
-    return tf.linalg.diag_part(x, k=offset)
-
-
-def _diag_part_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
-    x, offset = operands[0], integer(attrs["offset"])
-    rows, columns = x.shape[-2:]
-    size = min(rows + min(offset, 0), columns - max(offset, 0))
-    if size < 1:
-        raise UnfitError(f"{x} has no diagonal {offset}")
-    return TensorType((*x.shape[:-2], size), x.dtype)
 
 
 def matrix_band_part(tf: Any, x: Any, *, lower: Any, upper: Any) -> Any:
@@ -120,22 +106,12 @@ OPS = (
         static=True,
     ),
     Op(
-        "matrix_diag_part",
-        matrix_diag_part,
-        _diag_part_type,
-        attrs={"offset": Int(-3, 3, 0)},
-        cost=free,
-        ranks=FROM_2,
-        dtypes=_DTYPES,
-        weight=0.3,
-    ),
-    Op(
         "matrix_band_part",
         matrix_band_part,
         attrs={"lower": Int(-1, 4, -1), "upper": Int(-1, 4, 0)},
         cost=free,
         ranks=FROM_2,
-        dtypes=_DTYPES,
+        dtypes=("float32", *INTS, "int8", "int16", "uint32", "bool", "float16"),
         weight=0.4,
         static=True,
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_0, FROM_1, axis_of, free, ints, replaced
 from fuzzer.ops.domains import Choice, Float, Int, Ints
-from fuzzer.ops.spec import ANY, INTS, NUMBERS, SMALL_INTS, Attrs, Op, TensorType, integer
+from fuzzer.ops.spec import INTS, NUMBERS, SMALL_INTS, Attrs, Op, TensorType, integer
 
 _PADDINGS = {"before": Ints(6, 0, 4, 0), "after": Ints(6, 0, 4, 1)}
 
@@ -200,8 +200,8 @@ OPS = (
         _pad_type,
         attrs={**_PADDINGS, "width": Choice(INTS)},
         cost=free,
-        ranks=FROM_0,
-        dtypes=ANY,
+        ranks=FROM_1,
+        dtypes=("float32", *INTS, "bool", "float16"),
         empty=True,
     ),
     Op(
@@ -210,8 +210,8 @@ OPS = (
         _pad_type,
         attrs={**_PADDINGS, "value": Float(-8.0, 8.0, 1.0, special=(0.0, -1.0, 6.0))},
         cost=free,
-        ranks=FROM_0,
-        dtypes=tuple(d for d in ANY if d != "string"),
+        ranks=FROM_1,
+        dtypes=("float32", *INTS, "uint8", "bool", "complex64", "float16"),
         empty=True,
         weight=0.7,
     ),
@@ -223,7 +223,7 @@ OPS = (
         cost=free,
         arity=(2, 2),
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "bool", "float16"),
         operand_dtypes=(INTS,),
         weight=0.4,
         static=True,
@@ -234,8 +234,8 @@ OPS = (
         _mirror_type,
         attrs={**_PADDINGS, "mode": Choice(("REFLECT", "SYMMETRIC"))},
         cost=free,
-        ranks=FROM_1,
-        dtypes=ANY,
+        ranks=FROM_1[:5],
+        dtypes=("float32", *INTS, "int8", "uint8", "float16"),
         weight=0.7,
         static=True,
     ),
@@ -246,7 +246,7 @@ OPS = (
         attrs={"multiples": Ints(6, 1, 4, 2), "counts": Choice(INTS)},
         cost=free,
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "uint8", "bool", "string", "float16"),
         empty=True,
         weight=0.8,
     ),
@@ -257,7 +257,7 @@ OPS = (
         attrs={"lead": Int(0, 2, 0), "grow": Ints(6, 1, 5, 2), "target": Choice(INTS)},
         cost=free,
         ranks=FROM_0,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "int8", "uint8", "int16", "uint32", "bool", "complex64", "float16"),
         empty=True,
         weight=0.8,
         static=True,
@@ -269,7 +269,7 @@ OPS = (
         attrs={"axis": Int(0, 5, 0), "times": Int(1, 4, 2)},
         cost=free,
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "uint8", "bool", "string", "float16"),
         weight=0.4,
         static=True,
     ),
@@ -280,7 +280,7 @@ OPS = (
         attrs={"axis": Int(0, 5, 0), "times": Ints(4, 0, 3, 1)},
         cost=free,
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "int8", "uint8", "int16", "bool", "float16"),
         weight=0.3,
         static=True,
     ),

@@ -9,10 +9,9 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import divisor, free, ints
 from fuzzer.ops.domains import Choice, Domain, Int, Ints
-from fuzzer.ops.spec import ANY, FLOATS, INTS, Attrs, Op, TensorType, integer, pair
+from fuzzer.ops.spec import FLOATS, INTS, Attrs, Op, TensorType, integer, pair
 
 _SIZES: dict[str, Domain] = {"size": Ints(2, 0, 24, 2), "corners": Choice(("none", "align", "half"))}
-_IMAGES = (*FLOATS, "float64", *INTS, "int8", "uint8", "int16", "uint16")
 
 
 def resize_bilinear(tf: Any, x: Any, *, corners: Any, out_shape: Any) -> Any:
@@ -124,7 +123,7 @@ def _depth_to_space_type(operands: Sequence[TensorType], attrs: Attrs) -> Tensor
 
 def space_to_batch_nd(tf: Any, x: Any, *, blocks: Any, before: Any, more: Any, index: Any) -> Any:
     """Every n-th element becomes a batch entry of its own; zeros around make the sizes fit."""
-    count = min(2, x.shape.rank - 1)
+    count = x.shape.rank - 2
     after = [-(x.shape[i + 1] + before[i]) % blocks[i] + blocks[i] * more[i] for i in range(count)]
     paddings = [[before[i], after[i]] for i in range(count)]
     return tf.space_to_batch_nd(x, tf.constant(blocks[:count], index), tf.constant(paddings, index))
@@ -134,7 +133,7 @@ def _space_to_batch_type(operands: Sequence[TensorType], attrs: Attrs) -> Tensor
     x, blocks = operands[0], pair(attrs["blocks"])
     before, more = pair(attrs["before"]), pair(attrs["more"])
     shape = list(x.shape)
-    for i in range(min(2, x.rank - 1)):
+    for i in range(x.rank - 2):
         shape[0] *= blocks[i]
         shape[i + 1] = -(-(shape[i + 1] + before[i]) // blocks[i]) + more[i]
     return TensorType(tuple(shape), x.dtype)
@@ -142,7 +141,7 @@ def _space_to_batch_type(operands: Sequence[TensorType], attrs: Attrs) -> Tensor
 
 def batch_to_space_nd(tf: Any, x: Any, *, blocks: Any, before: Any, after: Any, index: Any) -> Any:
     """Batch entries become neighbours in space, the edges cut off."""
-    count = min(2, x.shape.rank - 1)
+    count = x.shape.rank - 2
     factors = [
         blocks[i] if x.shape[0] % (blocks[0] * blocks[1] if count == 2 else blocks[0]) == 0 else 1 for i in range(count)
     ]
@@ -154,7 +153,7 @@ def batch_to_space_nd(tf: Any, x: Any, *, blocks: Any, before: Any, after: Any, 
 def _batch_to_space_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     """Blocks of 1 where the batch is no multiple; at least one element of each axis is left."""
     x, blocks = operands[0], pair(attrs["blocks"])
-    count = min(2, x.rank - 1)
+    count = x.rank - 2
     fits = x.shape[0] % (blocks[0] * blocks[1] if count == 2 else blocks[0]) == 0
     shape = list(x.shape)
     for i in range(count):
@@ -191,7 +190,7 @@ OPS = (
         attrs=_SIZES,
         cost=_bilinear_cost,
         ranks=(4,),
-        dtypes=_IMAGES,
+        dtypes=FLOATS,
         float64=False,
     ),
     Op(
@@ -201,7 +200,7 @@ OPS = (
         attrs=_SIZES,
         cost=free,
         ranks=(4,),
-        dtypes=_IMAGES,
+        dtypes=FLOATS,
     ),
     Op(
         "upsampling_1d",
@@ -247,11 +246,14 @@ OPS = (
             attrs={"block": Int(0, 6, 0)},
             cost=free,
             ranks=(4,),
-            dtypes=ANY,
+            dtypes=dtypes,
             weight=0.8,
             static=True,
         )
-        for build, infer in ((space_to_depth, _space_to_depth_type), (depth_to_space, _depth_to_space_type))
+        for build, infer, dtypes in (
+            (space_to_depth, _space_to_depth_type, ("float32", *INTS, "float16")),
+            (depth_to_space, _depth_to_space_type, ("float32", *INTS, "int8", "uint8", "float16")),
+        )
     ),
     Op(
         "space_to_batch_nd",
@@ -259,8 +261,8 @@ OPS = (
         _space_to_batch_type,
         attrs={"blocks": Ints(2, 1, 4, 2), "before": Ints(2, 0, 3, 0), "more": Ints(2, 0, 1, 0), "index": _INDEX},
         cost=free,
-        ranks=(2, 3, 4, 5),
-        dtypes=ANY,
+        ranks=(3, 4),
+        dtypes=("float32", *INTS, "float16"),
         weight=0.7,
         static=True,
     ),
@@ -270,8 +272,8 @@ OPS = (
         _batch_to_space_type,
         attrs={"blocks": Ints(2, 1, 3, 1), "before": Ints(2, 0, 3, 0), "after": Ints(2, 0, 3, 0), "index": _INDEX},
         cost=free,
-        ranks=(2, 3, 4, 5),
-        dtypes=ANY,
+        ranks=(3, 4),
+        dtypes=("float32", *INTS, "int8", "uint8", "float16"),
         weight=0.7,
         static=True,
     ),
@@ -281,8 +283,8 @@ OPS = (
         _space_batch_space_type,
         attrs={"blocks": Ints(2, 1, 4, 2), "crops": Ints(2, 0, 3, 0), "index": _INDEX},
         cost=free,
-        ranks=(3, 4),
-        dtypes=ANY,
+        ranks=(4,),
+        dtypes=("float32", *INTS, "float16"),
         weight=0.4,
         static=True,
     ),

@@ -8,9 +8,7 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_1, free, ints
 from fuzzer.ops.domains import Choice, Float, Int, Ints
-from fuzzer.ops.spec import ANY, INTS, NUMBERS, SMALL_INTS, Attrs, Op, TensorType, WeightSlot, integer
-
-_SUMS = (*NUMBERS, "float64", *SMALL_INTS)
+from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer
 
 
 def scatter_nd(tf: Any, x: Any, *, indices: Any, out_shape: Any) -> Any:
@@ -72,21 +70,6 @@ def tensor_scatter_add(tf: Any, x: Any, *, indices: Any, updates: Any) -> Any:
     return tf.tensor_scatter_nd_add(x, indices, updates)
 
 
-def tensor_scatter_sub(tf: Any, x: Any, *, indices: Any, updates: Any) -> Any:
-    """Constants subtracted at constant places, several from one place included."""
-    return tf.tensor_scatter_nd_sub(x, indices, updates)
-
-
-def tensor_scatter_max(tf: Any, x: Any, *, indices: Any, updates: Any) -> Any:
-    """The larger of what is there and of constants, at constant places."""
-    return tf.tensor_scatter_nd_max(x, indices, updates)
-
-
-def tensor_scatter_min(tf: Any, x: Any, *, indices: Any, updates: Any) -> Any:
-    """The smaller of what is there and of constants, at constant places."""
-    return tf.tensor_scatter_nd_min(x, indices, updates)
-
-
 def _updates(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
     x = operands[0]
     depth, count = 1 + integer(attrs["depth"]) % x.rank, integer(attrs["count"])
@@ -125,7 +108,7 @@ OPS = (
         attrs={"sizes": Ints(2, 1, 8, 4), "depth": Int(1, 2, 1), "outer": Int(0, 1, 0), "index": Choice(INTS)},
         weights=_scatter_weights,
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "int8", "uint8", "bool", "float16"),
         weight=0.6,
         static=True,
     ),
@@ -136,7 +119,7 @@ OPS = (
         attrs={"rows": Int(1, 8, 4)},
         arity=(2, 2),
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "int8", "uint8", "bool", "float16"),
         operand_dtypes=(INTS,),
         weight=0.5,
         static=True,
@@ -150,22 +133,19 @@ OPS = (
         cost=free,
         arity=(1, 2),
         ranks=FROM_1,
-        dtypes=ANY,
+        dtypes=("float32", *INTS, "bool", "float16"),
         weight=0.5,
         static=True,
     ),
-    *(
-        Op(
-            build.__name__,
-            build,
-            attrs={"depth": Int(0, 5, 0), "count": Int(1, 8, 1), "index": Choice(INTS)},
-            weights=_updates,
-            ranks=FROM_1,
-            dtypes=_SUMS,
-            weight=0.4 if build is tensor_scatter_add else 0.25,
-            static=True,
-        )
-        for build in (tensor_scatter_add, tensor_scatter_sub, tensor_scatter_max, tensor_scatter_min)
+    Op(
+        "tensor_scatter_add",
+        tensor_scatter_add,
+        attrs={"depth": Int(0, 5, 0), "count": Int(1, 8, 1), "index": Choice(INTS)},
+        weights=_updates,
+        ranks=FROM_1,
+        dtypes=("float32", *INTS, "float16"),
+        weight=0.4,
+        static=True,
     ),
     Op(
         "sparse_to_dense",
@@ -180,7 +160,7 @@ OPS = (
         },
         cost=free,
         ranks=(1,),
-        dtypes=tuple(d for d in ANY if d != "string"),
+        dtypes=("float32", *INTS, "int8", "uint8", "float16"),
         weight=0.4,
         static=True,
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_1, MOVED, free, ints
-from fuzzer.ops.domains import Int, Ints
+from fuzzer.ops.domains import Choice, Int, Ints
 from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer
 
 _DTYPES = ("float32", *INTS, "int8", "uint8", "bool")
@@ -51,18 +51,26 @@ def strided_slice(
     ellipsis: Any,
     new_axis_mask: Any,
     shrink_axis_mask: Any,
+    raw_masks: Any,
 ) -> Any:
-    """A strided slice with every mask; `ellipsis` is the position of the ellipsis, counted from 1."""
+    """A strided slice with every mask; `ellipsis` is the position of the ellipsis, counted from 1.
+
+    Bits that mean nothing (beyond the indices, the begin of an axis that is shrunk) are cleared unless `raw_masks`.
+    """
+    known = 2**count - 1
+    kept = 63 if raw_masks else known & ~shrink_axis_mask
+    seen = 63 if raw_masks else known
+    steps = [1 if new_axis_mask >> i & 1 and not raw_masks else strides[i] for i in range(count)]
     return tf.strided_slice(
         x,
         begin[:count],
         end[:count],
-        strides[:count],
-        begin_mask=begin_mask,
-        end_mask=end_mask,
-        ellipsis_mask=2**ellipsis // 2 % 2**count,
-        new_axis_mask=new_axis_mask,
-        shrink_axis_mask=shrink_axis_mask,
+        steps,
+        begin_mask=begin_mask & kept,
+        end_mask=end_mask & kept,
+        ellipsis_mask=2**ellipsis // 2 & known,
+        new_axis_mask=new_axis_mask & seen,
+        shrink_axis_mask=shrink_axis_mask & seen,
     )
 
 
@@ -137,6 +145,26 @@ def _patch(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ..
     return (WeightSlot("patch", TensorType((rows, *x.shape[1:]), x.dtype)),)
 
 
+def dynamic_update_slice(tf: Any, x: Any, begin: Any, *, patch: Any, rows: Any) -> Any:
+    """A tensor with a constant box written into it, where is known at run time only."""
+    from tensorflow.compiler.tf2xla.python import xla
+
+    room = [x.shape[i] - patch.shape[i] + 1 for i in range(x.shape.rank)]
+    first = tf.reshape(begin, [-1])[0]
+    corner = tf.stack([tf.math.floormod(first + i, room[i]) for i in range(x.shape.rank)])
+    return xla.dynamic_update_slice(x, patch, corner)
+
+
+def _box(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
+    x = operands[0]
+    sizes = zip(x.shape, ints(attrs["rows"]), strict=False)
+    return (WeightSlot("patch", TensorType(tuple(max(1, dim * size // 8) for dim, size in sizes), x.dtype)),)
+
+
+def _first(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
+    return operands[0]
+
+
 _SIZE = Ints(6, 0, 8, 8)
 
 OPS = (
@@ -146,7 +174,7 @@ OPS = (
         _slice_type,
         attrs={"begin": _EIGHTHS, "size": _SIZE, "rest": Int(0, 63, 0)},
         cost=free,
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=(*_DTYPES, "uint32", "string", "float16"),
         empty=True,
         static=True,
@@ -158,7 +186,7 @@ OPS = (
         attrs={"size": _SIZE},
         cost=free,
         arity=(2, 2),
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=(*_DTYPES, "uint32", "string", "float16"),
         operand_dtypes=(INTS,),
         weight=0.5,
@@ -178,9 +206,11 @@ OPS = (
             "ellipsis": Int(0, 6, 0),
             "new_axis_mask": Int(0, 63, 0),
             "shrink_axis_mask": Int(0, 63, 0),
+            # Rarely: TFLite reads the bits that TensorFlow ignores, which hides everything else.
+            "raw_masks": Choice((0, 0, 0, 0, 1)),
         },
         cost=free,
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=(*_DTYPES, "int16", "uint32", "string", "float16"),
         weight=1.2,
         static=True,
@@ -192,7 +222,7 @@ OPS = (
         attrs={"stride": Int(1, 3, 1), "shrink": Int(0, 1, 0)},
         cost=free,
         arity=(2, 2),
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=(*_DTYPES, "int16", "uint32", "string", "float16"),
         operand_dtypes=(INTS,),
         weight=0.5,
@@ -204,9 +234,23 @@ OPS = (
         attrs={"rows": Int(0, 8, 1), "start": Int(0, 8, 0)},
         weights=_patch,
         cost=free,
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=MOVED,
         weight=0.4,
+        static=True,
+    ),
+    Op(
+        "dynamic_update_slice",
+        dynamic_update_slice,
+        _first,
+        attrs={"rows": Ints(6, 0, 8, 4)},
+        weights=_box,
+        cost=free,
+        arity=(2, 2),
+        ranks=FROM_1,
+        dtypes=("float32", *INTS, "int8", "uint8", "int16", "bool", "float16"),
+        operand_dtypes=(INTS,),
+        weight=0.5,
         static=True,
     ),
 )
