@@ -198,7 +198,7 @@ OPS = (
         roll,
         attrs={"axes": Ints(2, 0, 5, 0), "shift": Ints(2, -5, 5, 0)},
         cost=free,
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=MOVED,
         empty=True,
         weight=0.4,

@@ -210,12 +210,13 @@ OPS = (
         reshape_dynamic, _reshape_dynamic_type, arity=(2, 2), dtypes=_MOVED, operand_dtypes=(INTS,), discontinuous=False
     ),
     _entry(broadcast_dynamic, _broadcast_dynamic_type, arity=(2, 2)),
-    _entry(take_dynamic, _first),
+    _entry(take_dynamic, _first, ranks=FROM_1[:5]),
     _entry(
         tile_dynamic,
         _tile_dynamic_type,
         attrs={"most": Int(1, 4, 2)},
         arity=(2, 2),
+        ranks=FROM_1[:5],
         dtypes=("float32", *INTS, "uint8", "float16"),
         operand_dtypes=(INTS,),
         discontinuous=False,

@@ -107,8 +107,12 @@ def _space_to_depth_type(operands: Sequence[TensorType], attrs: Attrs) -> Tensor
 
 
 def depth_to_space(tf: Any, x: Any, *, block: Any, out_shape: Any) -> Any:
-    """Channels become blocks of an image; `block` chooses among the sizes whose square divides the channels."""
-    return tf.nn.depth_to_space(x, out_shape[1] // x.shape[1])
+    """Channels become blocks of an image; channels that no square divides are repeated first.
+
+    `block` chooses among the sizes whose square divides the channels.
+    """
+    wide = x if out_shape[3] < x.shape[3] else tf.concat([x, x, x, x], 3)
+    return tf.nn.depth_to_space(wide, out_shape[1] // x.shape[1])
 
 
 def _depth_to_space_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
@@ -116,7 +120,7 @@ def _depth_to_space_type(operands: Sequence[TensorType], attrs: Attrs) -> Tensor
     batch, height, width, channels = x.shape
     fitting = [size for size in range(2, 9) if channels % (size * size) == 0]
     if not fitting:
-        raise UnfitError(f"no square divides {channels} channels")
+        return TensorType((batch, height * 2, width * 2, channels), x.dtype)
     size = fitting[integer(attrs["block"]) % len(fitting)]
     return TensorType((batch, height * size, width * size, channels // size // size), x.dtype)
 
