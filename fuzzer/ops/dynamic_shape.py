@@ -73,8 +73,8 @@ def shape_of(tf: Any, x: Any, *, of: Any, index: Any, out_dtype: Any) -> Any:
     """Shape, size or rank of something whose first dimension is unknown: the positive rows of a tensor."""
     rows = tf.boolean_mask(x, tf.reshape(x, [x.shape[0], -1])[:, 0] > 0)
     if of == "shape":
-        return tf.shape(rows, out_type=out_dtype)
-    return tf.size(rows, out_type=out_dtype) if of == "size" else tf.cast(tf.rank(rows), out_dtype)
+        return tf.shape(rows, out_type=tf.as_dtype(out_dtype))
+    return tf.size(rows, out_type=tf.as_dtype(out_dtype)) if of == "size" else tf.cast(tf.rank(rows), out_dtype)
 
 
 def _shape_of_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:

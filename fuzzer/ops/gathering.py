@@ -250,14 +250,26 @@ OPS = (
             weights=_table,
             cost=_lookup_cost,
             ranks=(1, 2, 3, 4),
-            dtypes=ids,
+            dtypes=INTS,
             weight=0.4,
         )
-        for build, dtypes, ids in (
-            (embedding_lookup, ("float32", "int8", "uint8", "int32", "float16"), INTS),
-            (embedding_composite, ("float32", "int8", "uint8"), ("int32",)),
-            (embedding_matmul, FLOATS, INTS),
+        for build, dtypes in (
+            (embedding_lookup, ("float32", "int8", "uint8", "int32", "float16")),
+            (embedding_matmul, FLOATS),
         )
+    ),
+    Op(
+        "embedding_composite",
+        embedding_composite,
+        _embedding_type,
+        attrs={**_TABLE, "dtype": Choice(("float32", "int8", "uint8"))},
+        weights=_table,
+        cost=free,
+        ranks=(1,),
+        dtypes=("int32",),
+        weight=0.2,
+        # A concrete function is inlined before the mark is read.
+        entries=("saved_model", "keras"),
     ),
     Op(
         "embedding_bag",
@@ -282,7 +294,7 @@ OPS = (
             "on": Float(-4.0, 4.0, 1.0, special=(1.0, 0.0)),
             "off": Float(-4.0, 4.0, 0.0, special=(0.0, 1.0)),
             "wrap": Flag(True),
-            "dtype": Choice(("float32", "int32", "int64", "bool", "uint8", "int8", "int16", "float16")),
+            "dtype": Choice(("float32", "int32", "int64", "bool", "uint8", "int8")),
         },
         cost=free,
         ranks=FROM_0[:6],

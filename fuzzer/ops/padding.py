@@ -91,10 +91,10 @@ def _repeat_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return replaced(x, axis, x.shape[axis] * integer(attrs["times"]))
 
 
-def repeat_each(tf: Any, x: Any, *, axis: Any, times: Any) -> Any:
+def repeat_each(tf: Any, x: Any, *, axis: Any, times: Any, out_shape: Any) -> Any:
     """Every slice along an axis its own number of times."""
     along = x.shape.rank - 1 - axis % x.shape.rank
-    return tf.repeat(x, [times[i % 4] for i in range(x.shape[along])], axis=along)
+    return tf.reshape(tf.repeat(x, [times[i % 4] for i in range(x.shape[along])], axis=along), out_shape)
 
 
 def _repeat_each_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:

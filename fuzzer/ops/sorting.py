@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_0, FROM_1, replaced
 from fuzzer.ops.domains import Choice, Flag, Int, Ints
 from fuzzer.ops.spec import INTS, SMALL_INTS, Attrs, Op, TensorType, integer
@@ -66,7 +67,10 @@ def dynamic_stitch(tf: Any, x: Any, y: Any, *, turn: Any) -> Any:
 
 
 def _stitch_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
-    return replaced(operands[0], 0, 2 * operands[0].shape[0])
+    x, y = operands
+    if x.shape != y.shape:
+        raise UnfitError(f"{x} and {y} are not of one shape")
+    return replaced(x, 0, 2 * x.shape[0])
 
 
 OPS = (
