@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, TypedNode, check_budget, type_node
-from fuzzer.case.model import MAX_ELEMENTS, check_type
+from fuzzer.case.model import check_type
 from fuzzer.errors import CaseError, UnfitError
 from fuzzer.mutate import draw
 from fuzzer.ops import Op, TensorType
@@ -25,8 +25,6 @@ def drawn_case(op: Op, seed: int, dtype: str | None = None) -> Case:
         for i in range(1, rng.randint(*op.arity)):
             shape = first.shape if rng.random() < 0.6 else draw.shape(rng, rng.choice(op.ranks))
             inputs.append(TensorType(shape, rng.choice(op.dtypes_of(i, inputs))))
-        if any(x.elements > MAX_ELEMENTS for x in inputs):
-            continue
         attrs = draw.attrs(rng, op)
         names = tuple(f"x{i}" for i in range(len(inputs)))
         node = Node(op.name, names, attrs)
