@@ -247,7 +247,7 @@ def _second_axis(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSl
     return (WeightSlot("bias", TensorType(operands[0].shape[1:2], operands[0].dtype), 0.5),)
 
 
-_DENSE, _BIAS_ADD = (next(op for op in LINEAR if op.name == name) for name in ("dense", "bias_add"))
+_DENSE = next(op for op in LINEAR if op.name == "dense")
 
 OPS = (
     # Kernels of their own begin at many columns, and at sizes just off a multiple of the vector width.
@@ -350,6 +350,5 @@ OPS = (
         ranks=(2, 3, 4, 5),
         weight=0.5,
     ),
-    replace(_BIAS_ADD, name="bias_add_rank6", ranks=(6,), dtypes=_DTYPES, weight=0.2),
     Op("bias_add_nchw", bias_add_nchw, weights=_second_axis, ranks=(4, 3, 5), dtypes=_DTYPES, weight=0.3),
 )

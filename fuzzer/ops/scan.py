@@ -10,7 +10,7 @@ from fuzzer.ops.spec import Attrs, Op, TensorType, integer
 
 _AXIS = Int(0, 5, 0)
 _EXTREMES = ("float32", "int32", "int8", "uint8", "bool")
-_RANKS = (1, 2, 3, 4, 5, 6)
+_RANKS = (1, 2, 3, 4, 5)
 
 
 def arg_max(tf: Any, x: Any, *, axis: Any, index: Any, negative: Any) -> Any:
