@@ -120,7 +120,7 @@ OPS = (
         "reshape",
         reshape,
         _reshape_type,
-        attrs={"rank": Int(1, 5, 2), "split": Int(0, 3, 0)},
+        attrs={"rank": Int(1, 6, 2), "split": Int(0, 3, 0)},
         cost=_free,
         dtypes=_DTYPES,
     ),
