@@ -124,9 +124,7 @@ _COMPLEX: dict[str, Any] = {"dtypes": ("complex64",)}
 _FLOAT: dict[str, Any] = {"dtypes": ("float32",)}
 
 OPS = (
-    _op(
-        rfft2d, _rfft2d_type, {"rows": _LENGTH, "columns": _LENGTH, "part": _PART}, 0.3, ranks=(2, 3, 4), **_FLOAT
-    ),
+    _op(rfft2d, _rfft2d_type, {"rows": _LENGTH, "columns": _LENGTH, "part": _PART}, 0.3, ranks=(2, 3, 4), **_FLOAT),
     _op(rfft, _rfft_type, {"columns": _LENGTH, "part": _PART}, 0.3, ranks=(1, 2, 3), **_FLOAT),
     _op(
         stft,

@@ -27,9 +27,7 @@ def nms_v4(tf: Any, x: Any, *, boxes: Any, most: Any, overlap: Any, score: Any, 
     return kept[1] if pick == "count" else kept[0]
 
 
-def nms_v5(
-    tf: Any, x: Any, *, boxes: Any, most: Any, overlap: Any, score: Any, sigma: Any, pick: Any
-) -> Any:
+def nms_v5(tf: Any, x: Any, *, boxes: Any, most: Any, overlap: Any, score: Any, sigma: Any, pick: Any) -> Any:
     """The same with scores that fall as boxes overlap (soft suppression)."""
     kept = tf.raw_ops.NonMaxSuppressionV5(
         boxes=boxes,

@@ -30,11 +30,6 @@ def fake_quant_vars(tf: Any, x: Any, *, low: Any, width: Any, bits: Any, narrow:
     return tf.quantization.fake_quant_with_min_max_vars(x, tf.constant(low), tf.constant(low + width), bits, narrow)
 
 
-def fake_quant_per_channel(tf: Any, x: Any, *, widths: Any, low: Any, bits: Any, narrow: Any) -> Any:
-    """Rounds every channel of the last axis to a grid of its own."""
-    return tf.quantization.fake_quant_with_min_max_vars_per_channel(x, low * widths, widths + 0.01, bits, narrow)
-
-
 def quantize_dequantize(tf: Any, x: Any, *, low: Any, width: Any, bits: Any, signed: Any, given: Any) -> Any:
     """Rounds to a grid whose range is given, or the data's own."""
     return tf.quantization.quantize_and_dequantize_v2(
@@ -84,15 +79,6 @@ def _channels(x: TensorType) -> int:
     return x.shape[-1]
 
 
-def _per_channel_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
-    _channels(operands[0])
-    return operands[0]
-
-
-def _widths(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
-    return (WeightSlot("widths", TensorType(operands[0].shape[-1:], "float32"), base=1.0, positive=True),)
-
-
 def _unit(fan_in: int) -> float:
     return float(f"{fan_in**-0.5:.4g}")
 
@@ -140,13 +126,6 @@ OPS = (
         0.15,
     ),
     _op(fake_quant_vars, {**_GRID, "width": Float(8.0, 16.0, 8.0), "narrow": Flag()}, 0.3),
-    _op(
-        fake_quant_per_channel,
-        {"low": Choice((-1.0, 0.0, -0.25)), "bits": Choice((8, 4)), "narrow": Flag()},
-        0.05,
-        infer=_per_channel_type,
-        weights=_widths,
-    ),
     _op(
         quantize_dequantize,
         {**_GRID, "width": Float(8.0, 16.0, 8.0), "signed": Flag(True), "given": Flag(True)},

@@ -48,5 +48,7 @@ def _to_number(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
 
 OPS = (
     Op("table_word", table_word, _to_word, _ATTRS, dtypes=("int64",), weight=0.2, entries=("concrete_function",)),
-    Op("table_number", table_number, _to_number, _ATTRS, dtypes=("string",), weight=0.2, entries=("concrete_function",)),
+    Op(
+        "table_number", table_number, _to_number, _ATTRS, dtypes=("string",), weight=0.2, entries=("concrete_function",)
+    ),
 )
