@@ -137,7 +137,7 @@ def composite_detection(tf: Any, x: Any, *, anchors: Any, scores: Any, scale: An
 
     name = 'name: "TFLite_Detection_PostProcess" ' + " ".join(options)
     process = tf.function(body, autograph=False, experimental_implements=name)
-    codes = x[:1, :, :4]
+    codes = tf.concat([x, x, x, x], 2)[:1, :, :4]
     return process(codes, scores)[0] if wrong == "two" else process(codes, scores, anchors)[0]
 
 
@@ -195,10 +195,7 @@ def _boxes(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ..
 
 
 def _detected(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
-    x = operands[0]
-    if x.shape[2] < 4:
-        raise UnfitError("boxes of four numbers are needed")
-    return TensorType((1, 1, 4), x.dtype)
+    return TensorType((1, 1, 4), operands[0].dtype)
 
 
 def _anchors(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:

@@ -98,7 +98,14 @@ def functional_if(
     else:
         chosen = tf.cast(tf.reduce_sum(x) > tf.cast(threshold, x.dtype), predicate)
     kind = tf.raw_ops.StatelessIf if stateless else tf.raw_ops.If
-    return kind(cond=chosen, input=[x, const], Tout=[x.dtype], then_branch=branch(then), else_branch=branch(other))[0]
+    return kind(
+        cond=chosen,
+        input=[x, const],
+        Tout=[x.dtype],
+        then_branch=branch(then),
+        else_branch=branch(other),
+        output_shapes=[x.shape],
+    )[0]
 
 
 def while_loop(tf: Any, x: Any, *, const: Any, kernel: Any, trips: Any, data: Any, kind: Any, most: Any) -> Any:
