@@ -27,12 +27,27 @@ def shapes(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         (eager,) = run_eager(tf, case, samples_of(case)[0], constants(tf, weights))
         traced = trace(tf, case, weights).get_concrete_function().structured_outputs["y00"]
         for how, shape, dtype in (
-            ("eager", eager.shape, eager.dtype.name),
+            ("eager", eager.shape, "string" if eager.dtype == object else eager.dtype.name),
             ("traced", tuple(traced.shape), traced.dtype.name),
         ):
             if (tuple(shape), dtype) != (want.shape, want.dtype):
                 wrong.append(f"{how}: {dtype}{list(shape)} instead of {want}: {case.canonical.decode()}")
     return {"wrong": wrong}
+
+
+def repeated(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
+    """Runs a case of equal samples; returns where the first result is not the reference, or a later one differs."""
+    from fuzzer.case import decode
+    from fuzzer.execute.target import execute
+
+    record = execute(decode(request["case"]), stage)
+    results = {"tensorflow": record.reference, **{k: run.samples for k, run in record.runs.items()}}
+    wrong = []
+    for runtime, samples in results.items():
+        for i, outputs in enumerate(samples):
+            if not np.allclose(outputs[0], record.reference[0][0], rtol=1e-4, atol=1e-4):
+                wrong.append(f"{runtime}, sample {i}")
+    return {"wrong": wrong, "runtimes": sum(run.complete for run in record.runs.values())}
 
 
 def layers(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
