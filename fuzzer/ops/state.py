@@ -81,7 +81,7 @@ def cond_state(tf: Any, x: Any, *, state: Any, then: Any) -> Any:
 
 def raw_variable(tf: Any, x: Any, *, twice: Any, out_shape: Any) -> Any:
     """A resource without an owner, assigned before it is read."""
-    name = "state_" + x.dtype.name + "_".join([str(size) for size in out_shape])
+    name = tf.compat.v1.get_default_graph().unique_name("state")  # two of a model must not share one
     handle = tf.raw_ops.VarHandleOp(dtype=x.dtype, shape=out_shape, shared_name=name)
     assigned = tf.raw_ops.AssignVariableOp(resource=handle, value=x)
     with tf.control_dependencies([assigned] if assigned is not None else []):
