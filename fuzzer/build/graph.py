@@ -42,6 +42,7 @@ def walk(
     values: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
     for typed, node_weights in zip(case.model.typed, weights, strict=True):
         operands = [values[name] for name in typed.node.operands]
+        node_weights = with_variables(tf, typed, node_weights)
         spec = typed.node.spec
         if real is not None and not spec.float64:
             result = _narrowed(tf, typed, operands, node_weights, real)
@@ -51,13 +52,19 @@ def walk(
     return values
 
 
+def with_variables(tf: Any, typed: TypedNode, weights: dict[str, Any]) -> dict[str, Any]:
+    """The weights of a node, its state as fresh variables where it is not one yet."""
+    state = {slot.name for slot in typed.slots if slot.variable and not hasattr(weights[slot.name], "assign")}
+    return {name: tf.Variable(value) if name in state else value for name, value in weights.items()}
+
+
 def _narrowed(tf: Any, typed: TypedNode, operands: Sequence[Any], weights: dict[str, Any], real: str) -> Any:
     """A node whose kernel exists in float32 only, inside a graph of another float dtype."""
 
     def narrow(value: Any) -> Any:
         return tf.cast(value, "float32") if value.dtype == real else value
 
-    given = {name: narrow(value) for name, value in weights.items()}
+    given = with_variables(tf, typed, {name: narrow(value) for name, value in weights.items()})
     result = typed.node.spec.call(tf, [narrow(x) for x in operands], environment(typed, given, "float32"))
     return tf.cast(result, real) if result.dtype.is_floating else result
 
@@ -85,12 +92,21 @@ def output_names(case: Case) -> list[str]:
 
 
 def trace(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
-    """A `tf.function` with a fixed signature and constant weights; call `get_concrete_function()` on it."""
+    """A `tf.function` with a fixed signature and constant weights; call `get_concrete_function()` on it.
+
+    State is made here, outside the trace, and belongs to the function: it lives no longer.
+    """
     signature = [tf.TensorSpec(t.shape, t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)]
     names = output_names(case)
+    # A constant made here would be captured as an argument: only what has state is.
+    state = [
+        {slot.name: tf.Variable(node[slot.name]) for slot in typed.slots if slot.variable}
+        for typed, node in zip(case.model.typed, weights, strict=True)
+    ]
 
     def model(*inputs: Any) -> dict[str, Any]:
-        values = walk(tf, case, inputs, constants(tf, weights))
+        given = [{**fixed, **own} for fixed, own in zip(constants(tf, weights), state, strict=True)]
+        values = walk(tf, case, inputs, given)
         return {name: tf.identity(values[value]) for name, value in zip(names, case.model.outputs, strict=True)}
 
     return tf.function(model, input_signature=signature, autograph=False)

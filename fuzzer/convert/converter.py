@@ -28,7 +28,9 @@ def converter_of(tf: Any, case: Case, weights: Sequence[dict[str, Array]], scrat
 
         function = _traced_layers(tf, tf_keras, case, weights, module)
     else:
-        function = trace(tf, case, weights).get_concrete_function()
+        traced = trace(tf, case, weights)
+        function = traced.get_concrete_function()
+        module.state = list(function.variables)
     folder = tempfile.mkdtemp(dir=scratch, prefix="saved_model_")
     tf.saved_model.save(module, folder, signatures=function)
     return tf.lite.TFLiteConverter.from_saved_model(folder)

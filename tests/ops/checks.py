@@ -35,6 +35,21 @@ def shapes(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     return {"wrong": wrong}
 
 
+def repeated(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
+    """Runs a case of equal samples; returns where the first result is not the reference, or a later one differs."""
+    from fuzzer.case import decode
+    from fuzzer.execute.target import execute
+
+    record = execute(decode(request["case"]), stage)
+    results = {"tensorflow": record.reference, **{k: run.samples for k, run in record.runs.items()}}
+    wrong = []
+    for runtime, samples in results.items():
+        for i, outputs in enumerate(samples):
+            if not np.allclose(outputs[0], record.reference[0][0], rtol=1e-4, atol=1e-4):
+                wrong.append(f"{runtime}, sample {i}")
+    return {"wrong": wrong, "runtimes": sum(run.complete for run in record.runs.values())}
+
+
 def layers(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     """The Keras layer and `build` on the same weights and inputs; returns what differs, and how many were layers."""
     import tensorflow as tf
