@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import FROM_1, axis_of, free, ints, replaced
-from fuzzer.ops.domains import Choice, Int, Ints
+from fuzzer.ops.domains import Choice, Flag, Int, Ints
 from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer
 
 _DTYPES = ("float32", *INTS, "int8", "uint8", "bool")
@@ -17,7 +17,7 @@ _EIGHTHS = Ints(6, 0, 7, 0)
 def slice(tf: Any, x: Any, *, begin: Any, size: Any, rest: Any, out_shape: Any) -> Any:
     """A box whose corner is given in eighths of each axis, its size in eighths of what is left; -1 for all of it."""
     corner = [x.shape[i] * begin[i] // 8 for i in range(x.shape.rank)]
-    return tf.slice(x, corner, [-1 if rest // 2**i % 2 and size[i] == 8 else d for i, d in enumerate(out_shape)])
+    return tf.slice(x, corner, [-1 if rest and size[i] == 8 else out_shape[i] for i in range(x.shape.rank)])
 
 
 def slice_dynamic(tf: Any, x: Any, begin: Any, *, size: Any, out_shape: Any) -> Any:
@@ -174,7 +174,7 @@ OPS = (
         "slice",
         slice,
         _slice_type,
-        attrs={"begin": _EIGHTHS, "size": _SIZE, "rest": Int(0, 63, 0)},
+        attrs={"begin": _EIGHTHS, "size": _SIZE, "rest": Flag()},
         cost=free,
         ranks=FROM_1[:5],
         dtypes=(*_DTYPES, "uint32", "string", "float16"),
