@@ -50,8 +50,10 @@ def _matmul_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     left = _swap(operands[0].shape, attrs["transpose_a"])
     if len(operands) == 1:
         return TensorType((*left[:-1], integer(attrs["units"])), operands[0].dtype)
+    if operands[1].rank != operands[0].rank:
+        raise UnfitError(f"{operands[0]} @ {operands[1]} is no matrix product")
     right = _swap(operands[1].shape, attrs["transpose_b"])
-    if len(right) != len(left) or right[:-2] != left[:-2] or right[-2] != left[-1]:
+    if right[:-2] != left[:-2] or right[-2] != left[-1]:
         raise UnfitError(f"{left} @ {right} is no matrix product")
     return TensorType((*left[:-1], right[-1]), operands[0].dtype)
 

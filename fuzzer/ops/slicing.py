@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuzzer.errors import UnfitError
-from fuzzer.ops.axes import FROM_1, MOVED, free, ints
-from fuzzer.ops.domains import Choice, Int, Ints
+from fuzzer.ops.axes import FROM_1, axis_of, free, ints, replaced
+from fuzzer.ops.domains import Choice, Flag, Int, Ints
 from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer
 
 _DTYPES = ("float32", *INTS, "int8", "uint8", "bool")
@@ -17,7 +17,7 @@ _EIGHTHS = Ints(6, 0, 7, 0)
 def slice(tf: Any, x: Any, *, begin: Any, size: Any, rest: Any, out_shape: Any) -> Any:
     """A box whose corner is given in eighths of each axis, its size in eighths of what is left; -1 for all of it."""
     corner = [x.shape[i] * begin[i] // 8 for i in range(x.shape.rank)]
-    return tf.slice(x, corner, [-1 if rest // 2**i % 2 and size[i] == 8 else d for i, d in enumerate(out_shape)])
+    return tf.slice(x, corner, [-1 if rest and size[i] == 8 else out_shape[i] for i in range(x.shape.rank)])
 
 
 def slice_dynamic(tf: Any, x: Any, begin: Any, *, size: Any, out_shape: Any) -> Any:
@@ -133,16 +133,18 @@ def _strided_dynamic_type(operands: Sequence[TensorType], attrs: Attrs) -> Tenso
     return TensorType((max(1, most - 1), *x.shape[1:]), x.dtype)
 
 
-def update_slice(tf: Any, x: Any, *, patch: Any, start: Any) -> Any:
-    """A tensor with some of its rows replaced by a constant: slices around the patch are put together again."""
-    at = (x.shape[0] - patch.shape[0]) * start // 8
-    return tf.concat([x[:at], patch, x[at + patch.shape[0] :]], 0)
+def update_slice(tf: Any, x: Any, *, patch: Any, axis: Any, rows: Any, start: Any) -> Any:
+    """Some places of an axis replaced by a constant: what is before and behind is split off, perhaps nothing."""
+    along = x.shape.rank - 1 - axis % x.shape.rank
+    rest = x.shape[along] - patch.shape[along]
+    parts = tf.split(x, [rest * start // 8, patch.shape[along], rest - rest * start // 8], axis=along)
+    return tf.concat([parts[0], patch, parts[2]], along)
 
 
 def _patch(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]:
     x = operands[0]
-    rows = max(1, x.shape[0] * integer(attrs["rows"]) // 8)
-    return (WeightSlot("patch", TensorType((rows, *x.shape[1:]), x.dtype)),)
+    axis = axis_of(x, attrs)
+    return (WeightSlot("patch", replaced(x, axis, max(1, x.shape[axis] * integer(attrs["rows"]) // 8))),)
 
 
 def dynamic_update_slice(tf: Any, x: Any, begin: Any, *, patch: Any, rows: Any) -> Any:
@@ -172,7 +174,7 @@ OPS = (
         "slice",
         slice,
         _slice_type,
-        attrs={"begin": _EIGHTHS, "size": _SIZE, "rest": Int(0, 63, 0)},
+        attrs={"begin": _EIGHTHS, "size": _SIZE, "rest": Flag()},
         cost=free,
         ranks=FROM_1[:5],
         dtypes=(*_DTYPES, "uint32", "string", "float16"),
@@ -231,11 +233,11 @@ OPS = (
     Op(
         "update_slice",
         update_slice,
-        attrs={"rows": Int(0, 8, 1), "start": Int(0, 8, 0)},
+        attrs={"axis": Int(0, 4, 0), "rows": Int(0, 7, 1), "start": Int(0, 8, 4)},
         weights=_patch,
         cost=free,
         ranks=FROM_1[:5],
-        dtypes=MOVED,
+        dtypes=("float32", *INTS, "int8", "uint8", "int16", "float16"),
         weight=0.4,
         static=True,
     ),

@@ -89,7 +89,7 @@ OPS = (
         top_k_dynamic,
         _same,
         arity=(2, 2),
-        ranks=FROM_1,
+        ranks=FROM_1[:5],
         dtypes=_NUMBERS,
         operand_dtypes=(INTS,),
         weight=0.3,
