@@ -26,6 +26,8 @@ _SIMPLE_BOUND_FROM = 1e3
 is at least two roundings, 2.4e-7 of it, so 1,000 bounds are 2.4e-4 of it, and eight short bounds are 8e-5."""
 _FACTOR = 8
 _SIGNATURE = frozenset({Kind.OUTPUT_COUNT, Kind.SHAPE, Kind.DTYPE})
+_DTYPES = {"string": "object"}
+"""What NumPy calls a dtype, where that is another name."""
 _ERRORS = frozenset({Kind.CONVERTER_ERROR, Kind.ALLOCATE_ERROR, Kind.INVOKE_ERROR})
 _CPU_S = 5
 _DEADLOCK_S = 120
@@ -234,7 +236,7 @@ class _Script:
         case = self.case
         quantised = case.conversion.io != "float32"
         want = [
-            (t.shape, case.conversion.io if quantised and t.dtype == "float32" else t.dtype)
+            (t.shape, case.conversion.io if quantised and t.dtype == "float32" else _DTYPES.get(t.dtype, t.dtype))
             for t in case.model.output_types
         ]
         listing = ["details = interpreter.get_output_details()"]
@@ -252,7 +254,8 @@ class _Script:
             "inputs = samples[0]",
             *run_text.feed(case),
             "interpreter.invoke()",
-            'outputs = [interpreter.get_tensor(detail["index"]) for detail in details]',
+            "outputs = []",
+            *run_text.read(case),
             "actual = [(y.shape, y.dtype.name) for y in outputs]",
             'print("expected:", expected)',
             'print("declared:", declared)',

@@ -55,7 +55,7 @@ def cluster(values, count):
 '''
 _TWO_FOUR = '''
 def two_four(values):
-    """Zeros for the two smaller of every four neighbours along the input channels, as 2:4 pruning does."""
+    """Zeros for the two smaller of every four along the input channels: 2:4 pruning."""
     axis = max(0, values.ndim - 2)
     size = np.moveaxis(np.abs(values), axis, -1)
     *rest, count = size.shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from fuzzer.case import Case
+from fuzzer.case import Case, Node, type_node
 from fuzzer.case.model import MAX_INPUTS
 from fuzzer.errors import GenerateAnother, UnfitError
 from fuzzer.mutate import draw
@@ -53,7 +53,9 @@ def _draft(rng: Random, pattern: Pattern) -> Draft:
     conversion = draw.conversion(rng)
     if pattern.entries and rng.random() < 0.4:
         conversion = replace(conversion, entry=rng.choice(pattern.entries))
-    draft = Draft([draw.tensor_type(rng, pattern.rank)], [], [], [], conversion, draw.inference(rng))
+    draft = Draft(
+        [draw.tensor_type(rng, pattern.rank)], [], [], [], conversion, draw.inference(rng, conversion.integer)
+    )
     end = add_pattern(draft, rng, pattern, -1)
     if rng.random() < 0.35:
         follower = draw_pattern(rng)
@@ -72,7 +74,8 @@ def _single(rng: Random) -> Draft:
     """One op on inputs of its own, and what may follow it: a pattern, or up to three ops."""
     op = draw.op(rng)
     inputs, operands, attrs = _fitting(rng, op)
-    draft = Draft(inputs, [], [], [], draw.conversion(rng), draw.inference(rng))
+    conversion = draw.conversion(rng)
+    draft = Draft(inputs, [], [], [], conversion, draw.inference(rng, conversion.integer))
     draft.nodes.append(DraftNode(draft.new_key(), op.name, operands, attrs))
     end: Ref = draft.nodes[0].key
     if rng.random() < 0.25:
@@ -107,8 +110,9 @@ def _fitting(rng: Random, op: Op) -> tuple[list[TensorType], list[Ref], dict[str
             types.append(TensorType(_beside(rng, op, types[0].shape), draw.one_of(rng, wanted)))
             inputs.append(types[-1])
             operands.append(-len(inputs))
+        names = [f"x{i}" for i in range(len(types))]
         try:
-            op.type_of(types, attrs)
+            type_node(Node(op.name, tuple(names), attrs), "", dict(zip(names, types, strict=True)))
         except UnfitError:
             continue
         break

@@ -55,7 +55,7 @@ def change_input(draft: Draft, rng: Random) -> None:
 def wild_input(draft: Draft, rng: Random) -> None:
     """Feeds unusual numbers in one sample: NaN, infinities, subnormal, huge, tied ones, the ends of a dtype."""
     inputs = list(draft.inference.inputs)
-    inputs[rng.randrange(len(inputs))] = draw.wild_input(rng)
+    inputs[rng.randrange(len(inputs))] = draw.wild_input(rng, draft.conversion.integer)
     draft.inference = replace(draft.inference, inputs=tuple(inputs))
 
 

@@ -16,17 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fuzzer.build import constants, samples_of, walk, weights_of
+from fuzzer.build import Array, constants, samples_of, walk, weights_of
+from fuzzer.build.graph import array
 from fuzzer.case import Case
 from fuzzer.execute.record import CaseRun
+from fuzzer.ops import REALS
 from fuzzer.oracles.confirm import Confirmation, nodewise
+from fuzzer.oracles.divergence import real_pair
 from fuzzer.oracles.verdict import Kind, Verdict
 
 FACTOR = 8.0
 """Sound kernels were off by at most 2.43 bounds (median 0.29, 99th percentile 1.70) over 967 generated float cases on
 which all kernels agreed; those that were wrong were off by 1e5 bounds and more (`scripts/bench bounds`)."""
 PERTURBATIONS = 6
-UNIT = {"float32": 2.0**-23, "float16": 2.0**-10}
+UNIT = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """One unit in the last place of a number in [1, 2)."""
 
 Real = NDArray[np.float64]
@@ -40,28 +43,29 @@ class Truth:
 
         case = record.case
         weights = weights_of(case)
-        self.values: list[list[Real]] = []
+        self.values: list[list[Array]] = []
         self.bounds: list[list[Real]] = []
-        self.exact = all(t.dtype.startswith("int") for t in case.model.output_types)
+        self.exact = all(t.dtype.startswith(("int", "uint")) for t in case.model.output_types)
         for sample, reference in zip(samples_of(case), record.reference, strict=True):
             true, largest = _run(tf, case, sample, weights, None)
             moved = [_run(tf, case, sample, weights, np.random.RandomState(seed))[0] for seed in range(PERTURBATIONS)]
             self.values.append(true)
             self.bounds.append(
                 [
-                    _bound(value, [m[o] for m in moved], reference[o].astype(np.float64), largest, UNIT[_float(case)])
+                    _bound(value, [m[o] for m in moved], reference[o], largest, UNIT[_float(case)])
                     for o, value in enumerate(true)
                 ]
             )
 
 
 def _float(case: Case) -> str:
-    return "float16" if any(t.dtype == "float16" for t in case.model.types.values()) else "float32"
+    dtypes = {t.dtype for t in case.model.types.values()}
+    return next((d for d in ("bfloat16", "float16") if d in dtypes), "float32")
 
 
 def _run(
     tf: Any, case: Case, sample: Sequence[Any], weights: Sequence[dict[str, Any]], random: np.random.RandomState | None
-) -> tuple[list[Real], float]:
+) -> tuple[list[Array], float]:
     """The graph in float64, optionally with everything moved by one rounding; outputs and largest intermediate."""
     unit = UNIT[_float(case)]
     largest = 0.0
@@ -79,15 +83,31 @@ def _run(
         return moved(value)
 
     fixed = [{k: moved(v) for k, v in node.items()} for node in constants(tf, weights, "float64")]
-    inputs = [moved(tf.constant(x.astype("float64") if x.dtype.kind == "f" else x)) for x in sample]
+    inputs = [moved(tf.constant(x.astype("float64") if x.dtype.name in REALS else x)) for x in sample]
     values = walk(tf, case, inputs, fixed, after)
-    return [values[name].numpy().astype(np.float64) for name in case.model.outputs], largest
+    return [_wide(array(values[name])) for name in case.model.outputs], largest
 
 
-def _bound(true: Real, moved: list[Real], reference: Real, largest: float, unit: float) -> Real:
-    """Per element; a quarter of the mean serves elements whose few random moves happened to cancel."""
-    motion = np.maximum.reduce([np.abs(m - true) for m in moved])
-    own = np.abs(reference - true)
+def _wide(value: Array) -> Array:
+    """Real numbers as float64; strings and complex numbers as they are."""
+    return value if value.dtype.kind in "OSUc" else value.astype(np.float64)
+
+
+def _apart(left: Array, right: Array) -> Real:
+    with np.errstate(all="ignore"):
+        first, second = real_pair(left, right)
+        return np.abs(first - second)
+
+
+def _bound(true: Array, moved: list[Array], reference: Array, largest: float, unit: float) -> Real:
+    """Per element; a quarter of the mean serves elements whose few random moves happened to cancel.
+
+    A bool, an integer or a string that moves is nobody's; one that does not has one right value.
+    """
+    motion = np.maximum.reduce([_apart(m, true) for m in moved])
+    own = _apart(reference, true)
+    if reference.dtype.kind in "biuOSU":
+        return np.where(np.maximum(motion, own) > 0, np.inf, 0.5 / FACTOR)
     bound = np.nan_to_num(np.maximum(motion, own), nan=np.inf)
     finite = bound[np.isfinite(bound)]
     mean = float(finite.mean()) if finite.size else 0.0
@@ -107,9 +127,11 @@ def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
                 true, bound = truth.values[s][o], truth.bounds[s][o]
                 if actual.shape != true.shape:
                     continue
-                apart = np.abs(actual.astype(np.float64) - true)
-                judged = np.isfinite(true) & np.isfinite(actual.astype(np.float64)) & np.isfinite(bound)
-                worst = max(worst, float(np.max(np.where(judged, apart / np.maximum(bound, 1e-300), 0.0), initial=0.0)))
+                left, right = real_pair(actual, true)
+                judged = np.isfinite(left) & np.isfinite(right) & np.isfinite(bound)
+                with np.errstate(all="ignore"):
+                    ratio = np.where(judged, np.abs(left - right) / np.maximum(bound, 1e-300), 0.0)
+                worst = max(worst, float(np.max(ratio, initial=0.0)))
         result[runtime] = worst
     return result
 
