@@ -61,7 +61,8 @@ class _Script:
     def tracked(self) -> bool:
         """Whether the campaign's own error bound is needed: the error is too small for the short one."""
         sure = self.verdict.unit == "x bound" and self.verdict.severity >= _SIMPLE_BOUND_FROM
-        return self.truth and self.verdict.kind is Kind.VALUE and not sure
+        strings = any(t.dtype == "string" for t in self.case.model.output_types)
+        return self.truth and self.verdict.kind is Kind.VALUE and not sure and not strings
 
     @cached_property
     def guilty(self) -> tuple[str, ...]:

@@ -248,6 +248,28 @@ def test_positive_weights_and_slots_without_recipe() -> None:
     assert_numbers(case, script)
 
 
+@pytest.mark.parametrize("scheme", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("dtype", sorted(DTYPE_BYTES))
+def test_judges_take_every_dtype_and_tensors_without_elements(dtype: str, scheme: str, capsys: Any) -> None:
+    """The function `judge` of a script, run alone: silent on equal outputs, loud on another element."""
+    types = tuple(TensorType(shape, dtype) for shape in ((2, 3), (0, 3), (4,)))
+    case = Case(Model(types, (), ("x0", "x1", "x2")), Conversion(scheme=scheme, optimizations="default").repaired())
+    script = reproducer(case, replace(verdict(), severity=1e6), "t", "v")
+    judge = [n for n in ast.parse(script).body if isinstance(n, ast.FunctionDef) and n.name in ("judge", "bounds_of")]
+    same = [tensor(Recipe("uniform", i), t) for i, t in enumerate(types)]
+    other = [*same[:2], np.roll(same[2], 1)]
+    other[2][0] = b"other" if dtype == "string" else not same[2][0] if dtype == "bool" else 99
+    wide = [v if v.dtype.kind in "Oc" else v * 1 if dtype == "bool" else v.astype(np.float64) for v in same]
+    scope: dict[str, Any] = {"np": np, "truth": wide, "expected": same, "tensorflow": same, "steps": [0.0]}
+    exec(compile(ast.Module(judge, []), "judge", "exec"), scope)  # noqa: S102
+    if "bounds_of" in scope:
+        scope["bounds"] = [scope["bounds_of"](v, v) for v in wide]
+    assert scope["judge"]("one", same) <= 1.0
+    assert scope["judge"]("two", other) > 8 or scheme != "float32"
+    assert scope["judge"]("two", other) > 0
+    assert "two" in capsys.readouterr().out
+
+
 def image(op: str, **attrs: Any) -> Case:
     plain = {k: domain.default for k, domain in registry()[op].attrs.items()}
     model = Model((TensorType((1, 6, 6, 3), "float32"),), (Node(op, ("x0",), {**plain, **attrs}),), ("n0",))
