@@ -191,7 +191,8 @@ def _where(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> tuple[
     """Index, expected and actual value of the largest finite error."""
     if actual.size == 0:
         return (), 0.0, 0.0
-    apart = np.nan_to_num(np.abs(actual - expected), nan=-1.0, posinf=-1.0)
+    with np.errstate(all="ignore"):
+        apart = np.nan_to_num(np.abs(actual - expected), nan=-1.0, posinf=-1.0)
     index = np.unravel_index(int(np.argmax(apart)), actual.shape)
     at = tuple(int(i) for i in index)
     return at, float(expected[at]), float(actual[at])

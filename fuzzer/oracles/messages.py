@@ -21,6 +21,8 @@ _REFUSALS = tuple(
         r"not supported (?:by|for|with|in)",
         r"is not supported",
         r"unsupported (?:input |output |data ?)?type",
+        # lite/python/util.py: inputs of a dtype that flatbuffers have and the concrete function's road has not.
+        r"Unsupported TensorFlow type .{1,60} provided for the",
         # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
         r"Select TensorFlow op\(s\), included in the given model",
         r"Encountered unresolved custom op",
