@@ -69,7 +69,7 @@ MUTATORS = (
     Mutator(change_input, 1),
     Mutator(change_threads, 0.3),
     Mutator(prune_weight, 0.6),
-    Mutator(wild_input, 1.0),
+    Mutator(wild_input, 1.4),
     Mutator(same_operand, 0.6),
     Mutator(share_value, 0.8),
     Mutator(spare_input, 0.15),
