@@ -100,7 +100,7 @@ def evaluate(case: Case, tracked: bool) -> list[str]:
     if own_dtype(case) is None:
         real = 'v.dtype.kind == "f"'
         if any(t.dtype == "bfloat16" for t in case.model.types.values()):
-            real = 'v.dtype.name in ("float32", "float16", "bfloat16")'
+            real = 'v.dtype.kind in "fV"'  # what NumPy says of bfloat16
         value = f"v.astype(dtype) if dtype and {real} else v"
     value = f"tf.constant({value})"
     weights = [f"{t.name}_{s.name}" for t in case.model.typed for s in t.slots]
