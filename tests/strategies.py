@@ -99,9 +99,10 @@ def damaged_trees(draw: st.DrawFn) -> Any:
             case "delete":
                 del holder[path[-1]]
             case "replace":
-                holder[path[-1]] = draw(ODD)
+                # A copy: a later step may edit it in place, and `st.just` gives the same object every time.
+                holder[path[-1]] = copy.deepcopy(draw(ODD))
             case "add" if isinstance(holder, dict):
-                holder[draw(st.text(max_size=6))] = draw(ODD)
+                holder[draw(st.text(max_size=6))] = copy.deepcopy(draw(ODD))
             case "add" | "duplicate" if isinstance(holder, list):
                 holder += [copy.deepcopy(holder[path[-1]]) for _ in range(draw(st.integers(1, 40)))]
             case "swap":

@@ -72,7 +72,17 @@ def _narrowed(tf: Any, typed: TypedNode, operands: Sequence[Any], weights: dict[
 def run_eager(tf: Any, case: Case, inputs: Sequence[Array], weights: Sequence[dict[str, Any]]) -> list[Array]:
     """TensorFlow op by op in the case's own dtypes: the outputs in the model's order."""
     values = walk(tf, case, [tf.constant(x) for x in inputs], weights)
-    return [np.asarray(values[name].numpy()) for name in case.model.outputs]
+    return [array(values[name]) for name in case.model.outputs]
+
+
+def array(value: Any) -> Array:
+    """An eager tensor as an array; a lone string is bytes to TensorFlow."""
+    raw = value.numpy()
+    if not isinstance(raw, bytes):
+        return np.asarray(raw)
+    lone = np.empty((), object)
+    lone[()] = raw
+    return lone
 
 
 def constants(tf: Any, weights: Sequence[dict[str, Array]], dtype: str | None = None) -> list[dict[str, Any]]:

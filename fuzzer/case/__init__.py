@@ -4,7 +4,7 @@ from fuzzer.case.case import RUNTIMES, SCHEMA, Case, Inference, case_id
 from fuzzer.case.codec import MAX_BYTES, decode, encode, pretty, to_json
 from fuzzer.case.conversion import ENTRIES, IO_DTYPES, OP_SETS, SCHEMES, Conversion
 from fuzzer.case.model import MAX_NODES, Model, Node, TypedNode, check_budget, type_node
-from fuzzer.case.recipe import DEFAULT_INPUTS, DISTRIBUTIONS, Recipe
+from fuzzer.case.recipe import DEFAULT_INPUTS, DISTRIBUTIONS, PRUNINGS, Recipe
 
 __all__ = [
     "DEFAULT_INPUTS",
@@ -14,6 +14,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_NODES",
     "OP_SETS",
+    "PRUNINGS",
     "RUNTIMES",
     "SCHEMA",
     "SCHEMES",

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from fuzzer.case.case import MAX_THREADS, RUNTIMES, SCHEMA, Case, Inference
 from fuzzer.case.conversion import ENTRIES, OP_SETS, OPTIMIZATIONS, SCHEMES, Conversion
 from fuzzer.case.model import INPUT_DTYPES, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_RANK, Model, Node
-from fuzzer.case.recipe import DISTRIBUTIONS, MAX_LITERALS, Recipe
+from fuzzer.case.recipe import DISTRIBUTIONS, MAX_LITERALS, PRUNINGS, Recipe
 from fuzzer.errors import CaseError
 from fuzzer.ops import TensorType, Value, registry
 
@@ -89,8 +89,9 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "sparsity": recipe.sparsity,
         "clusters": recipe.clusters,
         "values": list(recipe.values),
+        "pattern": recipe.pattern,
     }
-    plain = {"seed": 0, "scale": 1.0, "offset": 0.0, "sparsity": 0.0, "clusters": 0, "values": []}
+    plain = {"seed": 0, "scale": 1.0, "offset": 0.0, "sparsity": 0.0, "clusters": 0, "values": [], "pattern": "random"}
     return {k: v for k, v in full.items() if k == "distribution" or v != plain[k]}
 
 
@@ -228,6 +229,7 @@ def _recipe(tree: object, field: str) -> Recipe:
         _number(top.get("sparsity", 0.0), f"{field}.sparsity", 0.0, 1.0),
         _integer(top.get("clusters", 0), f"{field}.clusters", 0, 256),
         values,
+        _choice(top.get("pattern", "random"), f"{field}.pattern", PRUNINGS),
     )
 
 

@@ -113,10 +113,13 @@ def type_node(node: Node, name: str, known: Mapping[str, TensorType]) -> TypedNo
     """Infers one node. Raises `UnfitError` from the op's own rules and `KeyError` for unknown operands."""
     spec = node.spec
     operands = tuple(known[operand] for operand in node.operands)
-    result = spec.type_of(operands, node.attrs)
-    return TypedNode(
-        node, name, operands, result, spec.weights(operands, node.attrs), spec.cost(operands, node.attrs, result)
-    )
+    try:
+        result = spec.type_of(operands, node.attrs)
+        weights, cost = spec.weights(operands, node.attrs), spec.cost(operands, node.attrs, result)
+    except IndexError as short:
+        # Ranks are checked of the first operand only; a rule that asks for an axis of another one finds none.
+        raise UnfitError(f"{spec.name} takes operands of more dimensions") from short
+    return TypedNode(node, name, operands, result, weights, cost)
 
 
 def _infer(model: Model) -> tuple[TypedNode, ...]:

@@ -88,10 +88,22 @@ def run(record: CaseRun, runtime: str, stage: StageCell) -> RuntimeRun:
                 for index, value in feeds:
                     interpreter.set_tensor(index, value)
                 interpreter.invoke()
-                result.samples.append([interpreter.get_tensor(slot.index) for slot in result.outputs])
+                result.samples.append([output(interpreter, slot) for slot in result.outputs])
     except (RuntimeError, ValueError) as error:
         result.invoke_failure = Failure(type(error).__name__, str(error))
     return result
+
+
+def output(interpreter: Any, slot: Slot) -> Array:
+    """One output. The Python layer refuses to read a tensor without elements: its type says all there is to read."""
+    try:
+        value: Array = interpreter.get_tensor(slot.index)
+    except ValueError:
+        found = next((d for d in interpreter.get_output_details() if int(d["index"]) == slot.index), None)
+        if found is None or 0 not in (shape := tuple(int(n) for n in found["shape"])):
+            raise
+        return np.zeros(shape, object if found["dtype"] is np.bytes_ else found["dtype"])
+    return value
 
 
 def feed(slots: Sequence[Slot], sample: Sequence[Array]) -> list[tuple[int, Array]]:

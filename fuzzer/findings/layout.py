@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 
 WIDTH = 100
 _INDENT = 4
+_OPERATORS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
+"""Where a long sum or product may be broken, inside brackets."""
 
 
 def unparse(node: ast.AST) -> str:
@@ -99,6 +101,15 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
         ]
     if isinstance(node, ast.Lambda):
         return wrap(f"{prefix}lambda {unparse(node.args)}: ", node.body, suffix, indent)
+    if isinstance(node, ast.Subscript):
+        return wrap(prefix, node.value, f"[{unparse(node.slice)}]{suffix}", indent)
+    if isinstance(node, ast.BinOp) and _breakable(node):
+        return [
+            f"{pad}{prefix}(",
+            *wrap("", node.left, "", deeper),
+            *wrap(f"{_OPERATORS[type(node.op)]} ", node.right, "", deeper),
+            f"{pad}){suffix}",
+        ]
     if isinstance(node, ast.Attribute):
         return wrap(prefix, node.value, f".{node.attr}{suffix}", indent)
     if isinstance(node, ast.IfExp):
@@ -110,6 +121,13 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
             f"{pad}){suffix}",
         ]
     return [one]
+
+
+def _breakable(node: ast.BinOp) -> bool:
+    """Whether the operands stay together without brackets of their own."""
+    atoms = (ast.Call, ast.Name, ast.Constant, ast.Attribute, ast.Subscript)
+    product = isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult)
+    return type(node.op) in _OPERATORS and isinstance(node.right, atoms) and (product or isinstance(node.left, atoms))
 
 
 def fill(items: Sequence[str], indent: int) -> list[str]:

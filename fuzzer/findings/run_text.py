@@ -97,8 +97,8 @@ def details(case: Case) -> list[str]:
         lines += [
             "# Signatures name the outputs in the model's order; the flatbuffer has an order of its own.",
             'signature = next(iter(interpreter._get_full_signature_list().values()))["outputs"]',
-            "order = [signature[key] for key in sorted(signature)]",
-            'details.sort(key=lambda detail: order.index(detail["index"]))',
+            'details = {detail["index"]: detail for detail in details}',
+            "details = [details[signature[key]] for key in sorted(signature)]",
         ]
     return lines
 
@@ -116,6 +116,19 @@ def _reset(case: Case) -> list[str]:
     return ["interpreter.reset_all_variables()"] if stateful else []
 
 
+def read(case: Case) -> list[str]:
+    """Lines that add the outputs to `outputs`; the Python layer cannot read tensors without elements."""
+    if all(t.elements for t in case.model.output_types):
+        return ['outputs += [interpreter.get_tensor(detail["index"]) for detail in details]']
+    return [
+        "for detail in details:",
+        '    if detail["shape"].all():',
+        '        outputs.append(interpreter.get_tensor(detail["index"]))',
+        "    else:",
+        '        outputs.append(np.zeros(detail["shape"], detail["dtype"]))',
+    ]
+
+
 def run(case: Case) -> list[str]:
     """The function `run`: the outputs of all samples in one list."""
     body = [
@@ -125,7 +138,7 @@ def run(case: Case) -> list[str]:
         *details(case),
         "outputs = []",
         *invoke(case),
-        '    outputs += [interpreter.get_tensor(detail["index"]) for detail in details]',
+        *(f"    {line}" for line in read(case)),
         "return outputs",
     ]
     return ["", "", "def run(runtime, flatbuffer):", *(f"    {line}" for line in body)]

@@ -6,6 +6,7 @@ import math
 
 from fuzzer.case import Case
 from fuzzer.findings import layout
+from fuzzer.findings.kernel_text import fitted
 from fuzzer.findings.model_text import needs_real
 from fuzzer.findings.run_text import fill
 from fuzzer.oracles.confirm.truth import (
@@ -14,7 +15,6 @@ from fuzzer.oracles.confirm.truth import (
     PERTURBATIONS,
     UNIT,
     coarsest,
-    is_exact,
     jumps,
 )
 from fuzzer.oracles.verdict import Kind, Verdict
@@ -24,7 +24,7 @@ _EVALUATE = '''
 def evaluate(inputs, dtype@after@):
     """TensorFlow itself, op by op, with all floating-point numbers in `dtype`."""
     values = [@value@ for v in @values@]
-    return [y.numpy()@float@ for y in tf.nest.flatten(model(*values@pass@))]
+    return [y.numpy()@number@ for y in tf.nest.flatten(model(*values@pass@))]
 '''
 _BOUND = '''
 
@@ -33,7 +33,7 @@ def bounds_of(tensorflow, truth):
 @exact@    largest = np.abs(truth[np.isfinite(truth)]).max(initial=0)
     return np.maximum(np.abs(tensorflow - truth), 1e-5 * largest)
 '''
-_EXACT = """    if truth.dtype.kind == "i":
+_EXACT = """    if truth.dtype.kind in "iuO":
         return np.full(truth.shape, 0.1)
 """
 _MOTION = '''
@@ -80,7 +80,7 @@ def judge(name, outputs):
     """Prints the element that is furthest off, in bounds, and returns how many."""
     worst = (-1.0, 0, ())
     for o, (y, v, bound) in enumerate(zip(outputs, truth, bounds)):
-        sound = np.isfinite(y) & np.isfinite(v) & np.isfinite(bound)
+@guard@        sound = np.isfinite(y) & np.isfinite(v) & np.isfinite(bound)
         ratio = np.where(sound, np.abs(y.astype(np.float64) - v) / np.maximum(bound, 1e-300), 0.0)
         at = tuple(map(int, np.unravel_index(np.argmax(ratio), ratio.shape)))
         worst = max(worst, (float(ratio[at]), o, at))
@@ -109,13 +109,18 @@ def evaluate(case: Case, tracked: bool) -> list[str]:
     """The function `evaluate`: the model in TensorFlow, weights first."""
     value = "v.astype(dtype)"
     if own_dtype(case) is None:
-        value = 'v.astype(dtype) if dtype and v.dtype.kind == "f" else v'
+        real = 'v.dtype.kind == "f"'
+        if any(t.dtype == "bfloat16" for t in case.model.types.values()):
+            real = 'v.dtype.kind in "fV"'  # what NumPy says of bfloat16
+        value = f"v.astype(dtype) if dtype and {real} else v"
     value = f"tf.constant({value})"
     weights = [f"{t.name}_{s.name}" for t in case.model.typed for s in t.slots]
     values = f"[{', '.join(weights)}, *inputs]" if weights else "inputs"
     after = ", before=lambda v: v, after=lambda v: v" if tracked else ""
+    bools = any(t.dtype == "bool" for t in case.model.output_types)
     lines = fill(
         _EVALUATE,
+        number=" * 1" if bools else "",
         after=after,
         value=f"before({value})" if tracked else value,
         values=values,
@@ -149,15 +154,16 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
     plain = f"tensorflow = [y for inputs in samples for y in evaluate(inputs, {dtype})]"
     if verdict.kind is Kind.NAN_PROPAGATION:
         return [*evaluate(case, False), *fill(_NAN_TRUTH, plain=plain, truth=_SIMPLE_BOUNDS)]
+    integers = any(t.dtype.startswith(("int", "uint", "bool", "string")) for t in case.model.output_types)
     if tracked:
         functions, bounds = _motion(case, dtype), _FULL_BOUNDS
     else:
-        functions, bounds = fill(_BOUND.replace("@exact@", _EXACT if is_exact(case) else "")), _SIMPLE_BOUNDS
+        functions, bounds = fill(_BOUND.replace("@exact@", _EXACT if integers else "")), _SIMPLE_BOUNDS
         plain += "\nbounds = [bounds_of(y, v) for y, v in zip(tensorflow, truth)]"
     return [
         *evaluate(case, tracked),
         *functions,
-        *fill(_JUDGE_TRUTH),
+        *fill(fitted(_JUDGE_TRUTH, case)),
         *fill(_TRUTH, bounds=bounds, plain=plain),
     ]
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
-from fuzzer.case import Case
+from fuzzer.case import DEFAULT_INPUTS, Case
 from fuzzer.errors import GenerateAnother
 from fuzzer.mutate.attributes import add_input, change_attribute, change_dtype, change_shape
 from fuzzer.mutate.conversion import change_entry, change_scheme, toggle_flag
 from fuzzer.mutate.crossover import cross
 from fuzzer.mutate.draft import Draft, draft_of
+from fuzzer.mutate.draw import WILD
 from fuzzer.mutate.generate import generate
 from fuzzer.mutate.repair import repair
 from fuzzer.mutate.structure import (
@@ -23,11 +24,16 @@ from fuzzer.mutate.structure import (
     insert_node,
     remove_node,
     replace_node,
+    return_input,
+    return_twice,
     rewire_operand,
+    same_operand,
+    share_value,
+    spare_input,
     splice_pattern,
     toggle_output,
 )
-from fuzzer.mutate.values import change_input, change_threads, change_weight, scale_weight
+from fuzzer.mutate.values import change_input, change_threads, change_weight, prune_weight, scale_weight, wild_input
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ MUTATORS = (
     Mutator(rewire_operand, 1.5),
     Mutator(toggle_output, 1),
     Mutator(change_shape, 3),
-    Mutator(change_dtype, 0.3),
+    Mutator(change_dtype, 0.5),
     Mutator(add_input, 0.7),
     Mutator(change_scheme, 3),
     Mutator(toggle_flag, 2),
@@ -62,7 +68,16 @@ MUTATORS = (
     Mutator(scale_weight, 1),
     Mutator(change_input, 1),
     Mutator(change_threads, 0.3),
+    Mutator(prune_weight, 0.6),
+    Mutator(wild_input, 1.4),
+    Mutator(same_operand, 0.6),
+    Mutator(share_value, 0.8),
+    Mutator(spare_input, 0.15),
+    Mutator(return_input, 0.15),
+    Mutator(return_twice, 0.15),
 )
+LEAVE_ODDITY = 0.5
+"""How often a child loses what only some children should have: spare inputs, odd outputs, unusual samples."""
 LEAVE_DEAR_ROAD = 0.7
 MAX_GROWN_NODES = 5
 SHRINK_SHARE = 0.6
@@ -77,6 +92,7 @@ def mutate(case: Case, rng: Random) -> tuple[Case, str]:
     shows anything new. Raises `GenerateAnother` when repair leaves nothing.
     """
     draft = draft_of(case)
+    _calm(draft, rng)
     edits = rng.choices(MUTATORS, _WEIGHTS, k=rng.choice((1, 1, 1, 2, 2, 3)))
     while len(draft.nodes) > MAX_GROWN_NODES and rng.random() < SHRINK_SHARE:
         remove_node(draft, rng)
@@ -87,6 +103,19 @@ def mutate(case: Case, rng: Random) -> tuple[Case, str]:
         # Offspring inherits the road; without this the corpus drifts to the roads that cost five times as much.
         draft.conversion = replace(draft.conversion, entry="concrete_function")
     return repair(draft, rng), edits[0].name
+
+
+def _calm(draft: Draft, rng: Random) -> None:
+    """Takes oddities back before the edits, which may bring new ones."""
+    draft.spare = draft.spare and rng.random() >= LEAVE_ODDITY
+    draft.odd = draft.odd and rng.random() >= LEAVE_ODDITY
+    if any(r.distribution in WILD for r in draft.inference.inputs) and rng.random() < LEAVE_ODDITY:
+        plain = dict(enumerate(DEFAULT_INPUTS))
+        inputs = tuple(
+            plain.get(i, DEFAULT_INPUTS[0]) if r.distribution in WILD else r
+            for i, r in enumerate(draft.inference.inputs)
+        )
+        draft.inference = replace(draft.inference, inputs=inputs)
 
 
 __all__ = ["MUTATORS", "GenerateAnother", "Mutator", "cross", "generate", "mutate"]

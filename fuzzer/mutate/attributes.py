@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 from fuzzer.case.model import MAX_INPUTS
 from fuzzer.mutate import draw
 from fuzzer.mutate.draft import Draft
 from fuzzer.ops import TensorType, registry
+
+EMPTY_SHARE = 0.03
+"""Of changed dimensions: few ops take tensors without elements."""
 
 
 def change_attribute(draft: Draft, rng: Random) -> None:
@@ -31,15 +35,32 @@ def change_shape(draft: Draft, rng: Random) -> None:
         return
     dim = rng.randrange(len(shape))
     moved = rng.choice((1, shape[dim] + 1, shape[dim] - 1, shape[dim] * 2, shape[dim] // 2, rng.randint(1, 32)))
+    if rng.random() < EMPTY_SHARE:
+        moved = 0
+    elif moved <= 0:
+        moved = 1
     # 64 keeps a case cheap: what depends on size (vector width, tiles) changes well below it.
-    shape[dim] = min(64 if dim < len(shape) - 1 else 256, max(1, moved))
+    shape[dim] = min(64 if dim < len(shape) - 1 else 256, moved)
     draft.inputs[at] = TensorType(tuple(shape), draft.inputs[at].dtype)
 
 
 def change_dtype(draft: Draft, rng: Random) -> None:
-    """Gives every input another dtype: a graph has one dtype unless an op converts."""
-    dtype = rng.choice([d for d in ("float32", "float32", "float16", "int32", "int64") if d != draft.inputs[0].dtype])
-    draft.inputs = [TensorType(t.shape, dtype) for t in draft.inputs]
+    """Gives one input, or all, another dtype that some op takes, best one that reads it."""
+    at = rng.randrange(len(draft.inputs))
+    old = draft.inputs[at].dtype
+    readers = [registry()[n.op] for n in draft.nodes if -1 - at in n.operands]
+    fitting = [d for op in readers for d in op.dtypes if d != old]
+    dtype = rng.choice(fitting) if fitting and rng.random() < 0.7 else rng.choice([d for d in _taken() if d != old])
+    everyone = rng.random() < 0.5  # a graph mostly has one dtype
+    for i, t in enumerate(draft.inputs):
+        if i == at or (everyone and t.dtype == old):
+            draft.inputs[i] = TensorType(t.shape, dtype)
+
+
+@cache
+def _taken() -> tuple[str, ...]:
+    """Every dtype that some op takes; float32 and the other usual ones more than once."""
+    return ("float32", "float32", "int32", *dict.fromkeys(d for op in registry().values() for d in op.dtypes))
 
 
 def add_input(draft: Draft, rng: Random) -> None:

@@ -37,6 +37,10 @@ class Draft:
     patterns: list[str]
     conversion: Conversion
     inference: Inference
+    spare: bool = False
+    """Inputs that nobody reads stay. Otherwise they go: edits leave them behind by the dozen."""
+    odd: bool = False
+    """Inputs may be outputs, and one value several of them. Otherwise only results of nodes are, once each."""
 
     def new_key(self) -> int:
         """A key no node has."""
@@ -61,7 +65,17 @@ def draft_of(case: Case) -> Draft:
         for i, node in enumerate(model.nodes)
     ]
     outputs = [refs[o] for o in model.outputs]
-    return Draft(list(model.inputs), nodes, outputs, list(model.patterns), case.conversion, case.inference)
+    read = {o for node in model.nodes for o in node.operands} | set(model.outputs)
+    return Draft(
+        list(model.inputs),
+        nodes,
+        outputs,
+        list(model.patterns),
+        case.conversion,
+        case.inference,
+        spare=any(f"x{i}" not in read for i in range(len(model.inputs))),
+        odd=len(set(outputs)) < len(outputs) or min(outputs) < 0,
+    )
 
 
 def frozen(node: DraftNode, names: Mapping[Ref, str]) -> Node:

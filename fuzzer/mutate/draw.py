@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from fuzzer.case import DEFAULT_INPUTS, IO_DTYPES, Conversion, Inference, Recipe
@@ -15,6 +17,38 @@ _SCHEME_WEIGHTS = {"float32": 42, "int8": 26, "dynamic": 12, "int16x8": 10, "flo
 _ENTRY_WEIGHTS = {"concrete_function": 972, "saved_model": 12, "keras": 12, "legacy_keras": 4}
 _DTYPE_WEIGHTS = {"float32": 94, "int32": 3, "float16": 2, "int64": 1}
 _CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 32)
+_MANY_CHANNELS = (33, 48, 63, 64, 67, 96, 127, 128)
+"""Powers of two and their neighbours, primes. The converter quantises weights of 1,024 elements and more only
+(`minimum_elements_for_weights` of quantize_weights), which so many channels give with few filters."""
+_RANKS = {0: 1, 1: 4, 2: 8, 3: 6, 4: 10, 5: 3, 6: 1}
+_LONGEST = {3: 9, 4: 20, 5: 9, 6: 4}
+"""By rank, the longest inner dimension: a tensor stays at about the same number of elements."""
+_EMPTY_SHARE = 0.05
+"""Of the shapes for ops that take tensors without elements; they are a part of the ops, so one shape in about 200."""
+_HALF_WEIGHT = 0.3
+"""Few kernels of TFLite take float16 values; most cases with them end in a refusal."""
+
+_WILD_INPUT = 0.125
+_WILD_INPUTS = {
+    "specials": 28,
+    "extremes": 12,
+    "huge": 10,
+    "channels": 9,
+    "denormal": 9,
+    "ties": 14,
+    "onehot": 9,
+    "zeros": 9,
+}
+"""Of a hundred unusual samples. NaN and infinities: 28 % of 1/8 of the cases, one in 29 (with those of weights, one
+in 25); beyond the usual magnitudes: 40 % of 1/8, one in 20 (with weights, one in 12). All others stay judgeable."""
+_WILD_WEIGHTS = {"channels": 30, "denormal": 15, "huge": 12, "extremes": 12, "specials": 8, "ties": 12, "onehot": 11}
+_SPOILT = 0.8
+"""Share of the samples with NaN and infinities that integer schemes are spared: calibrating on them aborts the
+converter of 2.21, always in the same way."""
+WILD = frozenset({*_WILD_INPUTS, *_WILD_WEIGHTS})
+"""Distributions that a lineage loses again: children would collect them."""
+_OFFSETS = (-1.0, -2.0, -0.999999, -1.001, -0.5, 1e-4)
+"""Against the 1 that is added to gammas and variances: zero, minus one, tiny, tiny and negative."""
 
 
 def choice(rng: Random, weights: dict[str, int]) -> str:
@@ -32,17 +66,32 @@ def weight_recipe(rng: Random) -> Recipe:
     seed = rng.randrange(MAX_SEED)
     kind = rng.random()
     scale = 1.0 if rng.random() < 0.6 else rng.choice((0.01, 0.1, 0.5, 2.0, 4.0, 16.0))
-    if kind < 0.55:
+    if kind < 0.5:
         return Recipe("normal", seed, scale)
-    if kind < 0.8:
+    if kind < 0.72:
         return Recipe("uniform", seed, scale)
-    if kind < 0.86:
-        return Recipe("normal", seed, scale, sparsity=rng.choice((0.5, 0.75, 0.95)))
+    if kind < 0.8:
+        return pruned(rng, Recipe("normal", seed, scale))
+    if kind < 0.85:
+        made = Recipe(rng.choice(("uniform", "normal")), seed, scale, clusters=rng.choice((2, 4, 16, 32, 256)))
+        # Both together is what PCQAT of the model optimisation toolkit leaves.
+        return pruned(rng, made) if rng.random() < 0.2 else made
     if kind < 0.9:
-        return Recipe("uniform", seed, scale, clusters=rng.choice((2, 4, 16)))
-    if kind < 0.95:
         return Recipe("constant", 0, rng.choice((0.0, 1.0, -1.0, 0.5)))
-    return Recipe("boundary", seed)
+    if kind < 0.93:
+        return Recipe(rng.choice(("constant", "normal")), seed, rng.choice((0.0, 1e-6, 0.1)), rng.choice(_OFFSETS))
+    if kind < 0.97:
+        return Recipe("boundary", seed)
+    if kind < 0.98:
+        return Recipe("zeros", seed)
+    return Recipe(choice(rng, _WILD_WEIGHTS), seed)
+
+
+def pruned(rng: Random, recipe: Recipe) -> Recipe:
+    """A recipe with zeros: anywhere, in blocks, or two of every four."""
+    pattern = rng.choice(("random", "block", "two_four"))
+    share = 0.5 if pattern == "two_four" else rng.choice((0.5, 0.75, 0.9, 0.95))
+    return replace(recipe, sparsity=share, pattern=pattern)
 
 
 def input_recipe(rng: Random, distribution: str | None = None) -> Recipe:
@@ -51,34 +100,74 @@ def input_recipe(rng: Random, distribution: str | None = None) -> Recipe:
     seed = rng.randrange(MAX_SEED)
     if distribution == "constant":
         return Recipe("constant", 0, rng.choice((0.0, 0.0, 1.0, -1.0, 0.5, 6.0)))
+    if distribution in WILD:
+        return Recipe(distribution, seed)
     scale = 1.0 if rng.random() < 0.5 else rng.choice((0.01, 0.5, 3.0, 8.0, 100.0))
     return Recipe(distribution, seed, scale, rng.choice((0.0, 0.0, 0.0, 1.0, -3.0)))
 
 
-def inference(rng: Random) -> Inference:
-    """Four samples, one of each distribution, on every runtime."""
+def wild_input(rng: Random, integer: bool = False) -> Recipe:
+    """A recipe for a sample of unusual numbers. `integer`: it calibrates, which NaN and infinities only spoil."""
+    drawn = choice(rng, _WILD_INPUTS)
+    if integer and drawn == "specials" and rng.random() < _SPOILT:
+        drawn = rng.choice(("ties", "onehot", "zeros"))
+    return input_recipe(rng, drawn)
+
+
+def inference(rng: Random, integer: bool = False) -> Inference:
+    """Four samples, one of each distribution, on every runtime; rarely one of them is of unusual numbers."""
     inputs: tuple[Recipe, ...] = DEFAULT_INPUTS
     if rng.random() < 0.5:
         inputs = tuple(input_recipe(rng, r.distribution) for r in DEFAULT_INPUTS)
+    if rng.random() < _WILD_INPUT:
+        at = rng.randrange(len(inputs))
+        inputs = (*inputs[:at], wild_input(rng, integer), *inputs[at + 1 :])
     return Inference(inputs=inputs, threads=1 if rng.random() < 0.95 else rng.choice((2, 4)))
 
 
-def shape(rng: Random, rank: int) -> tuple[int, ...]:
-    """An input shape: small, odd and prime sizes included, each dim on its own."""
-    batch = 1 if rng.random() < 0.75 else rng.randint(2, 4)
+def rank(rng: Random, ranks: Sequence[int]) -> int:
+    """One of the ranks an op takes, images and matrices first."""
+    return rng.choices(list(ranks), [_RANKS[r] for r in ranks])[0]
+
+
+def shape(rng: Random, rank: int, empty: bool = False) -> tuple[int, ...]:
+    """An input shape: small, odd and prime sizes included, each dim on its own; with `empty` rarely a dim of 0."""
+    made = _full_shape(rng, rank)
+    if empty and rank and rng.random() < _EMPTY_SHARE:
+        at = rng.randrange(rank)
+        return (*made[:at], 0, *made[at + 1 :])
+    return made
+
+
+def _full_shape(rng: Random, rank: int) -> tuple[int, ...]:
+    batch = 1 if rng.random() < 0.7 else rng.randint(2, 4)
     if rank <= 1:
-        return (rng.randint(1, 64),) * rank
+        return (rng.randint(1, 64) if rng.random() < 0.9 else rng.choice((127, 128, 255, 257, 1000, 1024)),) * rank
     if rank == 2:
-        return (batch if rng.random() < 0.7 else rng.randint(1, 9), rng.choice((*_CHANNELS, 33, 64, 100, 128)))
-    if rank == 3:
-        return (batch, rng.randint(1, 8), rng.choice(_CHANNELS))
-    spatial = tuple(rng.randint(1, 20) for _ in range(rank - 2))
-    return (batch, *spatial, rng.choice(_CHANNELS))
+        rows = batch if rng.random() < 0.7 else rng.randint(1, 9)
+        return (rows, rng.choice((*_CHANNELS, 33, 64, 100, 128, 257) if rng.random() < 0.9 else (509, 512, 1024)))
+    many = rng.random() < 0.25
+    channels = rng.choice(_MANY_CHANNELS if many else _CHANNELS)
+    longest = max(2, _LONGEST[rank] // 3) if many else _LONGEST[rank]
+    return (batch, *(rng.randint(1, longest) for _ in range(rank - 2)), channels)
 
 
-def tensor_type(rng: Random, rank: int) -> TensorType:
-    """An input type."""
-    return TensorType(shape(rng, rank), choice(rng, _DTYPE_WEIGHTS))
+def one_of(rng: Random, dtypes: Sequence[str]) -> str:
+    """A dtype of an op's list, which is ordered by how usual they are: the first ones mostly."""
+    weights = [(_HALF_WEIGHT if d == "float16" and i else 1.0) / (i + 1) ** 2 for i, d in enumerate(dtypes)]
+    return rng.choices(list(dtypes), weights)[0]
+
+
+def dtype(rng: Random, op: Op) -> str:
+    """A dtype that the op takes as its first operand."""
+    return one_of(rng, op.dtypes)
+
+
+def tensor_type(rng: Random, rank: int, op: Op | None = None) -> TensorType:
+    """An input type, of a dtype for `op` where one is given."""
+    if op is None:
+        return TensorType(shape(rng, rank), choice(rng, _DTYPE_WEIGHTS))
+    return TensorType(shape(rng, rank, op.empty), dtype(rng, op))
 
 
 def conversion(rng: Random) -> Conversion:

@@ -89,16 +89,16 @@ class _Repair:
     def _fit_first(self, node: DraftNode, spec: Op) -> None:
         """Gives the op a first operand of a rank and dtype it takes, through a reshape, a cast or an input."""
         first = self.known[node.operands[0]]
-        if first.rank in spec.ranks and first.dtype in spec.dtypes:
+        if first.rank in spec.ranks and self._takes(spec, first):
             return
-        fitting = [r for r, t in self.known.items() if t.rank in spec.ranks and t.dtype in spec.dtypes]
+        fitting = [r for r, t in self.known.items() if t.rank in spec.ranks and self._takes(spec, t)]
         if fitting and self.rng.random() < 0.7:
             node.operands[0] = fitting[-1] if self.rng.random() < 0.6 else self.rng.choice(fitting)
             return
         source: Ref | None = node.operands[0]
-        if first.dtype not in spec.dtypes:
-            usable = [r for r, t in self.known.items() if t.dtype in spec.dtypes]
-            source = usable[-1] if usable else self._provide(spec.dtypes, first.shape)
+        if not self._takes(spec, first):
+            usable = [r for r, t in self.known.items() if self._takes(spec, t)]
+            source = usable[-1] if usable else self._provide(spec.dtypes, first.shape, spec)
             if source is None:
                 return
             if self.known[source].rank in spec.ranks:
@@ -111,17 +111,23 @@ class _Repair:
         if rank and self._try(adapter):
             node.operands[0] = adapter.key
 
+    @staticmethod
+    def _takes(spec: Op, type_: TensorType) -> bool:
+        """Whether a first operand of that dtype, and that empty, is taken."""
+        return type_.dtype in spec.dtypes and (spec.empty or 0 not in type_.shape)
+
     def _fit_others(self, node: DraftNode, spec: Op) -> None:
         """Gives every further operand a dtype the op takes in its place."""
         for i in range(1, len(node.operands)):
             wanted = spec.dtypes_of(i, [self.known[o] for o in node.operands[:i]])
             if self.known[node.operands[i]].dtype not in wanted:
-                found = self._like(node.operands[0], wanted)
+                found = self._like(node.operands[0], wanted, spec)
                 node.operands[i] = node.operands[0] if found is None else found
 
-    def _provide(self, dtypes: tuple[str, ...], shape: tuple[int, ...]) -> Ref | None:
+    def _provide(self, dtypes: tuple[str, ...], shape: tuple[int, ...], spec: Op) -> Ref | None:
         """A new value of one of the dtypes: another input, or a cast of what is there."""
-        dtype = self.rng.choice(dtypes)
+        dtype = draw.one_of(self.rng, dtypes)
+        shape = shape if spec.empty else tuple(max(1, dim) for dim in shape)
         casts = registry()["cast"]
         sources = [r for r, t in self.known.items() if t.dtype in casts.dtypes]
         if dtype in casts.dtypes and sources and self.rng.random() < 0.4:
@@ -145,7 +151,7 @@ class _Repair:
             else:
                 for i in range(1, len(node.operands)):
                     wanted = spec.dtypes_of(i, [self.known[o] for o in node.operands[:i]])
-                    found = self._like(node.operands[0], wanted)
+                    found = self._like(node.operands[0], wanted, spec)
                     node.operands[i] = node.operands[0] if found is None else found
             return
         if not spec.attrs or attempt == _ATTEMPTS - 2:
@@ -185,12 +191,12 @@ class _Repair:
         refs = list(self.known)
         return refs[-1] if self.rng.random() < 0.7 else self.rng.choice(refs)
 
-    def _like(self, ref: Ref, dtypes: tuple[str, ...]) -> Ref | None:
+    def _like(self, ref: Ref, dtypes: tuple[str, ...], spec: Op) -> Ref | None:
         """A value of one of `dtypes` that probably broadcasts with `ref`: of the same rank, best of the same shape."""
         want = self.known[ref]
-        typed = [r for r, t in self.known.items() if t.dtype in dtypes]
+        typed = [r for r, t in self.known.items() if t.dtype in dtypes and (spec.empty or 0 not in t.shape)]
         if not typed:
-            return self._provide(dtypes, want.shape)
+            return self._provide(dtypes, want.shape, spec)
         same = [r for r in typed if self.known[r].shape == want.shape]
         near = [r for r in typed if self.known[r].rank == want.rank]
         return self.rng.choice(same if same and self.rng.random() < 0.6 else near or typed)
@@ -202,14 +208,18 @@ class _Repair:
     # --- the whole --------------------------------------------------------------------------------------
 
     def _finish(self) -> Case:
-        used_inputs = sorted({-1 - o for n in self.nodes for o in n.operands if o < 0})
+        outputs = self._outputs()
+        self._drop_dead(outputs)
+        used_inputs = sorted({-1 - o for o in [*outputs, *(o for n in self.nodes for o in n.operands)] if o < 0})
+        if self.draft.spare:
+            used_inputs = sorted(-1 - ref for ref in self.known if ref < 0)
         names: dict[Ref, str] = {-1 - old: f"x{new}" for new, old in enumerate(used_inputs)}
         names.update({node.key: f"n{i}" for i, node in enumerate(self.nodes)})
         nodes: list[Node] = [frozen(node, names) for node in self.nodes]
         model = Model(
             tuple(self.draft.inputs[i] for i in used_inputs),
             tuple(nodes),
-            tuple(names[ref] for ref in self._outputs()),
+            tuple(names[ref] for ref in outputs),
             tuple(dict.fromkeys(self.draft.patterns))[:6],
         )
         return Case(model, self._conversion(model), self.draft.inference)
@@ -219,14 +229,28 @@ class _Repair:
         read = {o for node in self.nodes for o in node.operands}
         sinks = [node.key for node in self.nodes if node.key not in read]
         asked = [self.alias.get(o, o) for o in self.draft.outputs]
-        made = {node.key for node in self.nodes}
-        outputs = list(dict.fromkeys([*(o for o in asked if o in made), *sinks]))
-        # Dead nodes say nothing, so the last sinks win when there are too many.
+        if self.draft.odd:
+            outputs = [o for o in asked if o in self.known]
+            outputs += [o for o in sinks if o not in outputs]
+        else:
+            made = {node.key for node in self.nodes}
+            outputs = list(dict.fromkeys([*(o for o in asked if o in made), *sinks]))
+        # The last sinks win when there are too many.
         return outputs[-MAX_GENERATED_OUTPUTS:]
+
+    def _drop_dead(self, outputs: list[Ref]) -> None:
+        """Takes out what no output needs: it would be converted away, and not come back from a second repair."""
+        needed = set(outputs)
+        for node in reversed(self.nodes):
+            if node.key in needed:
+                needed.update(node.operands)
+        self.nodes = [node for node in self.nodes if node.key in needed]
 
     def _conversion(self, model: Model) -> Conversion:
         """A road that takes these ops: recurrent layers exist as layers in legacy Keras only."""
         conversion = self.draft.conversion.repaired()
-        if conversion.entry in ("keras", "legacy_keras") and any(t.dtype != "float32" for t in model.inputs):
+        odd = any(t.dtype != "float32" for t in model.inputs) or self.draft.odd or self.draft.spare
+        # Keras feeds and returns floats, and counts inputs and outputs in its own way.
+        if conversion.entry in ("keras", "legacy_keras") and odd:
             conversion = replace(conversion, entry="concrete_function")
         return conversion

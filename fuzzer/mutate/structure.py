@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from fuzzer.case.model import MAX_INPUTS
 from fuzzer.mutate import draw
 from fuzzer.mutate.draft import Draft, DraftNode
 from fuzzer.mutate.generate import add_pattern, draw_pattern
@@ -90,3 +91,56 @@ def toggle_output(draft: Draft, rng: Random) -> None:
         draft.outputs.remove(key)
     else:
         draft.outputs.append(key)
+
+
+def spare_input(draft: Draft, rng: Random) -> None:
+    """An input that nobody reads, or no longer any: a converter may drop it, and the numbers of the others move."""
+    if draft.spare or len(draft.inputs) >= MAX_INPUTS:
+        draft.spare = not draft.spare
+        return
+    draft.spare = True
+    like = rng.choice(draft.inputs)
+    fresh = like if rng.random() < 0.5 else draw.tensor_type(rng, like.rank)
+    draft.inputs.append(fresh)
+
+
+def return_input(draft: Draft, rng: Random) -> None:
+    """Returns an input as it came, or no longer does."""
+    inputs = [o for o in draft.outputs if o < 0]
+    if draft.odd and inputs and rng.random() < 0.5:
+        draft.outputs = [o for o in draft.outputs if o >= 0]
+        return
+    draft.odd = True
+    draft.outputs.insert(rng.randint(0, len(draft.outputs)), -1 - rng.randrange(len(draft.inputs)))
+
+
+def return_twice(draft: Draft, rng: Random) -> None:
+    """Returns one value twice, or no longer does."""
+    if len(set(draft.outputs)) < len(draft.outputs) and rng.random() < 0.5:
+        draft.outputs = list(dict.fromkeys(draft.outputs))
+        return
+    draft.odd = True
+    draft.outputs.append(rng.choice(draft.outputs or [draft.nodes[-1].key]))
+
+
+def same_operand(draft: Draft, rng: Random) -> None:
+    """Gives an op of several operands one value as all of them: x - x, x / x, concatenation with itself."""
+    having = [
+        n for n in draft.nodes if registry()[n.op].arity[1] > 1 and (len(set(n.operands)) > 1 or len(n.operands) < 2)
+    ]
+    if not having:
+        return share_value(draft, rng)
+    node = rng.choice(having)
+    value = rng.choice(node.operands)
+    node.operands = [value] * max(2, len(node.operands))
+    return None
+
+
+def share_value(draft: Draft, rng: Random) -> None:
+    """Gives a value that has a reader another one, and returns both results: neither may overwrite it."""
+    at = rng.randrange(len(draft.nodes))
+    source = rng.choice(draft.nodes[at].operands)
+    op = draw.op(rng)
+    if rng.random() < 0.4:
+        op = registry()[draft.nodes[at].op]
+    draft.nodes.insert(at + 1, DraftNode(draft.new_key(), op.name, [source], draw.attrs(rng, op)))

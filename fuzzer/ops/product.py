@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from fuzzer.errors import UnfitError
+from fuzzer.ops.broadcasting import broadcast
 from fuzzer.ops.domains import Choice, Domain, Flag, Float, Int
-from fuzzer.ops.elementwise import broadcast
 from fuzzer.ops.fan import fan_unit
 from fuzzer.ops.linear import OPS as LINEAR
 from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer

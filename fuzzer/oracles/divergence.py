@@ -80,29 +80,68 @@ def _compare(record: CaseRun, run: RuntimeRun, base: str, expected: list[list[Ar
         for o, actual in enumerate(outputs):
             slot = run.outputs[o]
             want = expected[s][o]
-            relative, special = error(real(actual, slot), real(want, slot if base != EAGER else None))
+            left, right = real_pair(actual, want, slot, slot if base != EAGER else None)
+            relative, special = error(left, right)
             specials += special
             worst = max(worst, (relative, s, o))
             scale = step_of(record.flat, slot)
             if base != EAGER and scale:
                 # Where one side is NaN or infinite, `specials` counts; elsewhere integers and floats are finite.
-                both = np.isfinite(actual.astype(np.float64)) & np.isfinite(want.astype(np.float64))
-                apart = float(np.max(np.where(both, np.abs(_finite(actual) - _finite(want)), 0.0), initial=0.0))
+                left, right = real_pair(actual, want)
+                both = np.isfinite(left) & np.isfinite(right)
+                apart = float(np.max(np.where(both, np.abs(_finite(left) - _finite(right)), 0.0), initial=0.0))
                 steps = max(steps or 0.0, apart if slot.scale else apart / scale)
             if base != EAGER:
-                relative = error(real(actual, slot), real(record.reference[s][o], None))[0]
+                relative = _to_tensorflow(actual, record.reference[s][o], slot)
             to_tensorflow = max(to_tensorflow, relative)
     _, s, o = worst
+    if not run.outputs:
+        return Divergence(run.runtime, base, 0.0, None, 0, 0, 0, (), 0.0, 0.0, 0.0)
     slot = run.outputs[o]
-    want_real = real(expected[s][o], slot if base != EAGER else None)
-    at, want_value, actual_value = _where(real(run.samples[s][o], slot), want_real)
+    at, want_value, actual_value = _where(
+        *real_pair(run.samples[s][o], expected[s][o], slot, slot if base != EAGER else None)
+    )
     return Divergence(
         run.runtime, base, max(0.0, worst[0]), steps, specials, s, o, at, want_value, actual_value, to_tensorflow
     )
 
 
+def _to_tensorflow(actual: Array, want: Array, slot: Slot) -> float:
+    """The error against TensorFlow; none where shapes differ, which the shape oracle tells."""
+    return error(*real_pair(actual, want, slot, None))[0] if actual.shape == want.shape else 0.0
+
+
+def dtype_name(value: Array) -> str:
+    """The dtype's name as cases have it: strings are objects to NumPy."""
+    return "string" if value.dtype.kind in "OSU" else str(value.dtype)
+
+
+def real_pair(
+    actual: Array, expected: Array, actual_slot: Slot | None = None, expected_slot: Slot | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two tensors of one shape as real numbers whose difference says how far they are apart.
+
+    Bools are 0 and 1. Equal strings are 1 and 1, unequal ones 0 and 1. Of complex numbers the expected one is its
+    modulus, and the actual one is that plus the modulus of the difference.
+    """
+    if "string" in (dtype_name(actual), dtype_name(expected)):
+        same = np.frompyfunc(_same_text, 2, 1)(actual, expected)
+        return np.asarray(same, np.float64), np.ones(expected.shape)
+    if "c" in (actual.dtype.kind, expected.dtype.kind):
+        left, right = actual.astype(np.complex128), expected.astype(np.complex128)
+        fine = np.isfinite(left) & np.isfinite(right)
+        with np.errstate(all="ignore"):
+            size, apart = np.abs(right), np.abs(left - right)
+            return np.where(fine, size + apart, np.abs(left)), size
+    return real(actual, actual_slot), real(expected, expected_slot)
+
+
+def _same_text(left: object, right: object) -> float:
+    return float(left == right)
+
+
 def real(value: Array, slot: Slot | None) -> NDArray[np.float64]:
-    """A tensor as real numbers: integers of a quantised slot are dequantised."""
+    """A tensor of numbers as real ones: integers of a quantised slot are dequantised."""
     raw = value.astype(np.float64)
     if slot is not None and slot.scale and value.dtype.kind in "iu":
         return (raw - slot.zero_point) * slot.scale
@@ -152,7 +191,8 @@ def _where(actual: NDArray[np.float64], expected: NDArray[np.float64]) -> tuple[
     """Index, expected and actual value of the largest finite error."""
     if actual.size == 0:
         return (), 0.0, 0.0
-    apart = np.nan_to_num(np.abs(actual - expected), nan=-1.0, posinf=-1.0)
+    with np.errstate(all="ignore"):
+        apart = np.nan_to_num(np.abs(actual - expected), nan=-1.0, posinf=-1.0)
     index = np.unravel_index(int(np.argmax(apart)), actual.shape)
     at = tuple(int(i) for i in index)
     return at, float(expected[at]), float(actual[at])

@@ -24,6 +24,8 @@ _REFUSALS = tuple(
         # prepare_composite_functions_tf.cc checks the arity of `embedding_matmul` only: ids of a rank or dtype that the
         # fused op does not take are refused by the op's own verifier.
         r"'tfl\.embedding_lookup' op failed to verify|failed to legalize operation 'tfl\.embedding_lookup'",
+        # lite/python/util.py: inputs of a dtype that flatbuffers have and the concrete function's road has not.
+        r"Unsupported TensorFlow type .{1,60} provided for the",
         # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
         r"Select TensorFlow op\(s\), included in the given model",
         r"Encountered unresolved custom op",

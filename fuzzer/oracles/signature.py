@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from fuzzer.execute.record import CaseRun, RuntimeRun
-from fuzzer.oracles.divergence import Divergence
+from fuzzer.oracles.divergence import Divergence, dtype_name
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
 
@@ -37,6 +37,7 @@ def _first(record: CaseRun, run: RuntimeRun) -> tuple[Kind, str] | None:
         dtype = record.case.conversion.io if quantised and want.dtype == "float32" else want.dtype
         # An op without an integer kernel may stay in float where the case allows it, and its output with it.
         spared = record.case.conversion.fallback and value.dtype == "float32" and quantised
-        if str(value.dtype) != dtype and not spared:
-            return Kind.DTYPE, f"an output is {value.dtype} instead of {dtype}"
+        found = dtype_name(value)
+        if found != dtype and not spared:
+            return Kind.DTYPE, f"an output is {found} instead of {dtype}"
     return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fuzzer.ops import Value
 from fuzzer.patterns.spec import Pattern, Step
 
 
-def _step(*ops: str, chance: float = 1.0, with_: int | None = None, **pinned: Value) -> Step:
-    return Step(ops, pinned, chance, with_)
+def _step(
+    *ops: str, chance: float = 1.0, with_: int | None = None, pinned: Mapping[str, Value] | None = None, **more: Value
+) -> Step:
+    return Step(ops, {**(pinned or {}), **more}, chance, with_)
 
 
 _POINTWISE: dict[str, Value] = {"kernel": (1, 1), "strides": (1, 1), "dilations": (1, 1), "groups": 1}
@@ -29,7 +33,7 @@ _CONVOLUTION = (
             _step("depthwise_conv2d"),
             _step("batch_norm", chance=0.3),
             _step("relu6", "relu", chance=0.4),
-            _step("conv2d", **_POINTWISE),
+            _step("conv2d", pinned=_POINTWISE),
         ),
         weight=1.5,
     ),
@@ -64,10 +68,10 @@ _CONVOLUTION = (
         "residual_block",
         4,
         (
-            _step("conv2d", **_POINTWISE),
-            _step("conv2d", **_SAME),
+            _step("conv2d", pinned=_POINTWISE),
+            _step("conv2d", pinned=_SAME),
             _step("relu"),
-            _step("conv2d", **_SAME),
+            _step("conv2d", pinned=_SAME),
             _step("add", with_=1),
             _step("relu"),
         ),
@@ -76,11 +80,11 @@ _CONVOLUTION = (
         "inverted_residual",
         4,
         (
-            _step("conv2d", **_POINTWISE),
+            _step("conv2d", pinned=_POINTWISE),
             _step("relu6"),
-            _step("depthwise_conv2d", multiplier=1, **_SAME),
+            _step("depthwise_conv2d", multiplier=1, pinned=_SAME),
             _step("relu6", "hard_swish"),
-            _step("conv2d", **_POINTWISE),
+            _step("conv2d", pinned=_POINTWISE),
             _step("add", with_=0),
         ),
         weight=0.7,
@@ -103,7 +107,7 @@ _CONVOLUTION = (
     Pattern("space_batch_conv", 4, (_step("space_to_batch_nd"), _step("conv2d"), _step("batch_to_space_nd"))),
     Pattern("conv_pool", 4, (_step("conv2d"), _step("avg_pool", "max_pool", "l2_pool"), _step("relu", chance=0.5))),
     Pattern("conv_nchw", 4, (_step("conv2d_nchw"), _step("bias_add_nchw", "relu"))),
-    Pattern("conv_concat", 4, (_step("conv2d", **_SAME), _step("concat", with_=0), _step("conv2d"))),
+    Pattern("conv_concat", 4, (_step("conv2d", pinned=_SAME), _step("concat", with_=0), _step("conv2d"))),
     Pattern(
         "image_head",
         4,

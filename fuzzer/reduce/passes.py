@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from fuzzer.case import Case, Conversion, Model, Node, Recipe
 from fuzzer.case.model import MAX_INPUTS
@@ -64,9 +65,38 @@ def bypass_node(case: Case) -> Iterator[Case]:
                 replace(n, operands=tuple(operand if o == gone else o for o in n.operands)) for n in model.nodes
             )
             outputs = tuple(operand if o == gone else o for o in model.outputs)
-            if any(o.startswith("x") for o in outputs):
+            if any(o.startswith("x") and o not in model.outputs for o in outputs):
                 continue
             yield _pruned(case, replace(model, nodes=nodes, outputs=outputs))
+
+
+def bypass_adapter(case: Case) -> Iterator[Case]:
+    """Takes one node out and gives an input the type of its result: what a reshape or a cast was there for."""
+    model = case.model
+    for i in reversed(range(len(model.nodes))):
+        for operand in dict.fromkeys(model.nodes[i].operands):
+            gone = f"n{i}"
+            if gone in model.outputs and operand.startswith("x"):
+                continue
+            nodes = tuple(
+                replace(n, operands=tuple(operand if o == gone else o for o in n.operands)) for n in model.nodes
+            )
+            outputs = tuple(operand if o == gone else o for o in model.outputs)
+            for k, old in enumerate(model.inputs):
+                if old != model.types[gone]:
+                    inputs = (*model.inputs[:k], model.types[gone], *model.inputs[k + 1 :])
+                    yield _pruned(case, replace(model, inputs=inputs, nodes=nodes, outputs=outputs))
+
+
+def no_oddities(case: Case) -> Iterator[Case]:
+    """No input among the outputs, no output twice, no input that nobody reads."""
+    model = case.model
+    nodes_only = tuple(o for o in model.outputs if o.startswith("n"))
+    once = tuple(dict.fromkeys(model.outputs))
+    for outputs in dict.fromkeys((tuple(dict.fromkeys(nodes_only)), nodes_only, once)):
+        if outputs and outputs != model.outputs:
+            yield _pruned(case, replace(model, outputs=outputs))
+    yield _pruned(case, model)
 
 
 def single_operand(case: Case) -> Iterator[Case]:
@@ -99,7 +129,7 @@ def _pruned(case: Case, model: Model) -> Case:
     names.update({f"x{old}": f"x{new}" for new, old in enumerate(inputs)})
     try:
         nodes = tuple(replace(model.nodes[i], operands=tuple(names[o] for o in model.nodes[i].operands)) for i in kept)
-        outputs = tuple(dict.fromkeys(names[o] for o in model.outputs))
+        outputs = tuple(names[o] for o in model.outputs)
     except KeyError:
         return case
     small = Model(tuple(model.inputs[i] for i in inputs), nodes, outputs, model.patterns)
@@ -126,7 +156,7 @@ def shrink_inputs(case: Case) -> Iterator[Case]:
     for i, type_ in enumerate(case.model.inputs):
         for d, dim in enumerate(type_.shape):
             for smaller in dict.fromkeys((1, dim // 2, dim - 1)):
-                if 1 <= smaller < dim:
+                if 1 <= smaller < dim:  # never to 0: a tensor without elements is another matter
                     shape = (*type_.shape[:d], smaller, *type_.shape[d + 1 :])
                     inputs = list(case.model.inputs)
                     # Inputs of one shape usually must stay of one shape.
@@ -134,6 +164,21 @@ def shrink_inputs(case: Case) -> Iterator[Case]:
                         if k == i or other == type_:
                             inputs[k] = TensorType(shape, other.dtype)
                     yield _with_model(case, _without_spare_weights(replace(case.model, inputs=tuple(inputs))))
+
+
+def plain_dtypes(case: Case) -> Iterator[Case]:
+    """Every dtype of all inputs to float32, then of each; else to int32."""
+    inputs = case.model.inputs
+    for dtype in ("float32", "int32"):
+        for old in dict.fromkeys(t.dtype for t in inputs):
+            if old in ("float32", dtype):
+                continue
+            for each in (None, *(i for i, t in enumerate(inputs) if t.dtype == old)):
+                moved = tuple(
+                    TensorType(t.shape, dtype) if t.dtype == old and each in (None, i) else t
+                    for i, t in enumerate(inputs)
+                )
+                yield _with_model(case, _without_spare_weights(replace(case.model, inputs=moved)))
 
 
 def plain_attributes(case: Case) -> Iterator[Case]:
@@ -180,10 +225,41 @@ def plain_weights(case: Case) -> Iterator[Case]:
     for i, node in enumerate(case.model.nodes):
         for name, old in node.weights.items():
             plain = Recipe(old.distribution, old.seed, values=old.values)
-            rounded = replace(old, scale=1.0, sparsity=0.0, clusters=0)
-            for recipe in (*_PLAIN, plain, rounded):
+            rounded = replace(old, scale=1.0, sparsity=0.0, clusters=0, pattern="random")
+            for recipe in dict.fromkeys((*_PLAIN, plain, rounded, *_simpler(old))):
                 if recipe != old:
                     yield _edited(case, i, replace(node, weights={**node.weights, name: recipe}))
+
+
+def _simpler(old: Recipe) -> Iterator[Recipe]:
+    """A recipe with one field plain."""
+    if old.pattern != "random":
+        yield replace(old, pattern="random")
+    if old.distribution != "literal":
+        yield replace(old, seed=0)
+    for name, value in (("sparsity", 0.0), ("clusters", 0), ("scale", 1.0), ("offset", 0.0)):
+        if getattr(old, name) != value:
+            changes: dict[str, Any] = {name: value, **({"pattern": "random"} if name == "sparsity" else {})}
+            yield replace(old, **changes)
+    if len(old.values) > 1:
+        yield replace(old, values=old.values[: len(old.values) // 2])
+        yield replace(old, values=old.values[:1])
+    elif old.values and old.values != (1.0,):
+        yield replace(old, values=(1.0,))
+    if old.distribution in ("specials", "zeros", "extremes", "huge", "denormal"):
+        # One unusual number says more than a thousand drawn ones.
+        for number in _NUMBERS[old.distribution]:
+            yield Recipe("constant", 0, number)
+
+
+_NUMBERS: dict[str, tuple[float, ...]] = {
+    "specials": (-0.0,),
+    "zeros": (-0.0,),
+    "extremes": (2.0**117, -1.0),
+    "huge": (1e6, 1e20),
+    "denormal": (2.0**-127, 2.0**-20),
+}
+"""What a constant may say of a distribution: JSON holds neither infinities nor NaN."""
 
 
 def plain_samples(case: Case) -> Iterator[Case]:
@@ -196,7 +272,8 @@ def plain_samples(case: Case) -> Iterator[Case]:
             rest = inference.inputs[:i] + inference.inputs[i + 1 :]
             yield replace(case, inference=replace(inference, inputs=rest))
     for i, old in enumerate(inference.inputs):
-        for recipe in (Recipe("constant"), Recipe("uniform"), Recipe("normal"), replace(old, scale=1.0, offset=0.0)):
+        plain = (Recipe("constant"), Recipe("uniform"), Recipe("normal"), replace(old, scale=1.0, offset=0.0))
+        for recipe in dict.fromkeys((*plain, *_simpler(old))):
             if recipe != old:
                 inputs = (*inference.inputs[:i], recipe, *inference.inputs[i + 1 :])
                 yield replace(case, inference=replace(inference, inputs=inputs))
@@ -233,13 +310,16 @@ def few_runtimes(case: Case) -> Iterator[Case]:
 
 
 PASSES: tuple[Callable[[Case], Iterator[Case]], ...] = (
+    no_oddities,
     single_output,
     cut_tail,
     cut_head,
     bypass_node,
+    bypass_adapter,
     single_operand,
     plain_conversion,
     few_runtimes,
+    plain_dtypes,
     shrink_inputs,
     plain_attributes,
     plain_weights,

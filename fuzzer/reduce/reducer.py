@@ -47,6 +47,11 @@ def size(case: Case) -> tuple[int, int, int, int, int]:
 def _settings(case: Case) -> int:
     """How much a reader must be told beside the graph: attributes off their default, by how far, and threads."""
     told = case.inference.threads + len(case.inference.runtimes) + len(case.inference.inputs)
+    told += len(case.model.inputs) + len(case.model.outputs)
+    # A dtype that is not float32 has to be told; names of dtypes differ in length, which says nothing.
+    told += sum(1 + (t.dtype != "int32") for t in case.model.inputs if t.dtype != "float32")
+    recipes = [r for node in case.model.nodes for r in node.weights.values()]
+    told += sum(_PLAINNESS.get(r.distribution, 3) + bool(r.sparsity) for r in (*recipes, *case.inference.inputs))
     for node in case.model.nodes:
         for key, domain in node.spec.attrs.items():
             value = node.attrs[key]
@@ -54,6 +59,10 @@ def _settings(case: Case) -> int:
                 numbers = value if isinstance(value, tuple) else (value,)
                 told += 1 + sum(abs(n) for n in numbers if isinstance(n, int))
     return told
+
+
+_PLAINNESS = {"constant": 0, "normal": 1, "uniform": 1, "literal": 2, "boundary": 2}
+"""How much a reader must be told of a distribution; of all others, more."""
 
 
 def _distinct(recipe: Recipe | None, elements: int) -> int:

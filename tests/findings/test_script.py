@@ -13,21 +13,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fuzzer.build.values import samples_of, weights_of
-from fuzzer.case import DISTRIBUTIONS, RUNTIMES, Case, Conversion, Inference, Model, Node, Recipe
+from fuzzer.build.values import numpy_dtype, samples_of, tensor, weight, weights_of
+from fuzzer.case import DISTRIBUTIONS, PRUNINGS, RUNTIMES, Case, Conversion, Inference, Model, Node, Recipe
 from fuzzer.case.codec import from_json
 from fuzzer.errors import GenerateAnother
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.layout import WIDTH
 from fuzzer.findings.model_text import ModelText
 from fuzzer.findings.script import reproducer
+from fuzzer.findings.tensors import Slot, Tensors
 from fuzzer.mutate import generate, mutate
-from fuzzer.ops import TensorType, registry
+from fuzzer.ops import DTYPE_BYTES, TensorType, WeightSlot, registry
 from fuzzer.oracles.messages import converter_message, normalise, runtime_message
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
@@ -101,23 +103,31 @@ def imported(tree: ast.Module) -> set[str]:
     return found
 
 
+_TF = SimpleNamespace(bfloat16=SimpleNamespace(as_numpy_dtype=numpy_dtype("bfloat16").type))
+"""All of TensorFlow that lines of numbers need."""
+
+
 def numbers(script: str) -> dict[str, Any]:
     """Runs only the lines of a script that define weights and inputs."""
-    data = re.compile(r"BOUNDARY|random|samples|n\d+_\w+|x\d+|sample\d+_x\d+")
+    data = re.compile(r"BOUNDARY|WORDS|random|samples|n\d+_\w+|x\d+|sample\d+_x\d+")
     body = [
         node
         for node in ast.parse(script).body
-        if (isinstance(node, ast.FunctionDef) and node.name == "cluster")
+        if (isinstance(node, ast.FunctionDef) and node.name in ("cluster", "two_four"))
         or (isinstance(node, ast.Assign) and data.fullmatch(ast.unparse(node.targets[0])))
     ]
-    scope: dict[str, Any] = {"np": np}
-    exec(compile(ast.Module(body, []), "numbers", "exec"), scope)  # noqa: S102
+    scope: dict[str, Any] = {"np": np, "tf": _TF}
+    with np.errstate(all="ignore"):
+        exec(compile(ast.Module(body, []), "numbers", "exec"), scope)  # noqa: S102
     return scope
 
 
 def assert_same(actual: Any, expected: Any) -> None:
     assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
-    assert actual.tobytes() == expected.tobytes()
+    if actual.dtype == object:
+        assert actual.tolist() == expected.tolist()
+    else:
+        assert actual.tobytes() == expected.tobytes()
 
 
 def assert_numbers(case: Case, script: str) -> None:
@@ -191,12 +201,73 @@ def test_numbers_of_every_kind_of_recipe(dtype: str, distribution: str) -> None:
         assert_numbers(case, reproducer(case, verdict(), "t", "v"))
 
 
+SHAPES = ((), (0,), (1,), (7,), (40,), (3, 0), (2, 3, 4), (33, 5), (48, 2), (2, 3, 4, 5), (2, 2, 17, 3), (0, 3, 2))
+
+
+def literals(rng: Random) -> tuple[float, ...]:
+    return tuple(rng.choice((0.1, -3.5, 1e38, 7.0, 0.0, -0.0)) for _ in range(5))
+
+
+@pytest.mark.parametrize("dtype", sorted(DTYPE_BYTES))
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_lines_of_every_distribution_dtype_and_structure(dtype: str, distribution: str) -> None:
+    rng = Random(f"{dtype} {distribution}")
+    for shape in SHAPES:
+        for pattern in (*PRUNINGS, "random"):
+            recipe = Recipe(
+                distribution,
+                rng.randrange(2**31),
+                rng.choice((1.0, 1.0, 0.0, -0.3, 1e30)),
+                rng.choice((0.0, 0.0, 1.0, -1e30)),
+                rng.choice((0.0, 0.4, 1.0)),
+                rng.choice((0, 0, 2, 16)),
+                literals(rng) if distribution == "literal" else (),
+                pattern,
+            )
+            slot = WeightSlot("w", TensorType(shape, dtype), rng.choice((1.0, 0.25)), rng.choice((0.0, 1.0)))
+            if dtype.startswith("int") and rng.random() < 0.5:
+                slot = replace(slot, span=rng.choice(((0, 7), (-3, 3), (2, 2))))
+            elif dtype not in ("bool", "string", "complex64"):
+                slot = replace(slot, positive=rng.random() < 0.3)
+            for wanted, asked in (
+                (weight(slot, recipe), Slot(slot.unit, slot.base, slot.positive, slot.span)),
+                (tensor(recipe, slot.type), None),
+            ):
+                made = Tensors()
+                made.add("x0", wanted, slot.type, recipe, asked)
+                scope = numbers("\n".join([*made.helpers, *made.lines]))
+                assert_same(np.asarray(scope["x0"]), wanted)
+                assert all(len(line) <= WIDTH for line in made.lines), made.lines
+
+
 def test_positive_weights_and_slots_without_recipe() -> None:
     node = Node("batch_norm", ("x0",), {"epsilon": 1e-3, "fused": True}, {"variance": Recipe("normal", 4)})
     case = Case(Model((TensorType((1, 2, 2, 40), "float32"),), (node,), ("n0",)))
     script = reproducer(case, verdict(), "t", "v")
     assert "np.abs(" in script
     assert_numbers(case, script)
+
+
+@pytest.mark.parametrize("scheme", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("dtype", sorted(DTYPE_BYTES))
+def test_judges_take_every_dtype_and_tensors_without_elements(dtype: str, scheme: str, capsys: Any) -> None:
+    """The function `judge` of a script, run alone: silent on equal outputs, loud on another element."""
+    types = tuple(TensorType(shape, dtype) for shape in ((2, 3), (0, 3), (4,)))
+    case = Case(Model(types, (), ("x0", "x1", "x2")), Conversion(scheme=scheme, optimizations="default").repaired())
+    script = reproducer(case, replace(verdict(), severity=1e6), "t", "v")
+    judge = [n for n in ast.parse(script).body if isinstance(n, ast.FunctionDef) and n.name in ("judge", "bounds_of")]
+    same = [tensor(Recipe("uniform", i), t) for i, t in enumerate(types)]
+    other = [*same[:2], np.roll(same[2], 1)]
+    other[2][0] = b"other" if dtype == "string" else not same[2][0] if dtype == "bool" else 99
+    wide = [v if v.dtype.kind in "Oc" else v * 1 if dtype == "bool" else v.astype(np.float64) for v in same]
+    scope: dict[str, Any] = {"np": np, "truth": wide, "expected": same, "tensorflow": same, "steps": [0.0]}
+    exec(compile(ast.Module(judge, []), "judge", "exec"), scope)  # noqa: S102
+    if "bounds_of" in scope:
+        scope["bounds"] = [scope["bounds_of"](v, v) for v in wide]
+    assert scope["judge"]("one", same) <= 1.0
+    assert scope["judge"]("two", other) > 8 or scheme != "float32"
+    assert scope["judge"]("two", other) > 0
+    assert "two" in capsys.readouterr().out
 
 
 def image(op: str, **attrs: Any) -> Case:

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzer.case import Case, decode
-from fuzzer.case.model import MAX_INPUTS
+from fuzzer.build.values import weight
+from fuzzer.case import DISTRIBUTIONS, PRUNINGS, Case, Model, Node, decode
+from fuzzer.case.model import MAX_ELEMENTS, MAX_INPUTS
 from fuzzer.errors import GenerateAnother
 from fuzzer.execute import Executor, Reply
-from fuzzer.mutate import MUTATORS, Mutator, cross, generate, mutate
+from fuzzer.mutate import MUTATORS, Mutator, cross, draw, generate, mutate
+from fuzzer.mutate.attributes import change_dtype
 from fuzzer.mutate.draft import Draft, DraftNode, draft_of
 from fuzzer.mutate.repair import MAX_GENERATED_NODES, MAX_GENERATED_OUTPUTS, repair
-from fuzzer.ops import registry
+from fuzzer.ops import TensorType, WeightSlot, registry
 from tests.strategies import MAX_SEED, cases, drawn_case
 
 POOL = [drawn_case(seed, seed % 4) for seed in range(60)]
@@ -26,14 +30,26 @@ def check(case: Case) -> None:
     model = case.model
     assert 1 <= len(model.nodes) <= MAX_GENERATED_NODES and 1 <= len(model.inputs) <= MAX_INPUTS
     assert 1 <= len(model.outputs) <= MAX_GENERATED_OUTPUTS
-    assert len(set(model.outputs)) == len(model.outputs) and all(o.startswith("n") for o in model.outputs)
+    assert any(o.startswith("n") for o in model.outputs)
     assert case.conversion.conflict() is None
-    used = {o for n in model.nodes for o in n.operands}
-    assert {f"x{i}" for i in range(len(model.inputs))} <= used, "an input that nobody reads"
+    read = {o for n in model.nodes for o in n.operands}
+    assert {f"n{i}" for i in range(len(model.nodes))} <= read | set(model.outputs), "a node that nobody reads"
     for typed in model.typed:
         assert set(typed.node.weights) == {slot.name for slot in typed.slots}
     if case.conversion.entry in ("keras", "legacy_keras"):
-        assert all(t.dtype == "float32" for t in model.inputs)
+        assert all(t.dtype == "float32" for t in model.inputs) and not spare(case) and not odd(case)
+
+
+def spare(case: Case) -> bool:
+    """Whether an input has no reader."""
+    read = {o for n in case.model.nodes for o in n.operands} | set(case.model.outputs)
+    return not {f"x{i}" for i in range(len(case.model.inputs))} <= read
+
+
+def odd(case: Case) -> bool:
+    """Whether an input is an output, or a value two of them."""
+    outputs = case.model.outputs
+    return len(set(outputs)) < len(outputs) or any(o.startswith("x") for o in outputs)
 
 
 def tried(case: Case, rng: Random) -> tuple[Case, str]:
@@ -130,6 +146,98 @@ def test_most_mutants_differ_from_their_parent() -> None:
 def test_names_of_mutators_are_unique() -> None:
     assert len({m.name for m in MUTATORS}) == len(MUTATORS)
     assert all(m.weight > 0 for m in MUTATORS)
+
+
+# --- what is drawn ----------------------------------------------------------------------------------------
+
+
+FRESH = [generate(Random(seed)) for seed in range(3000)]
+WALKED = list(FRESH[:200])
+for _step, _rng in ((i, Random(i)) for i in range(2000)):
+    WALKED[_step % 200] = tried(WALKED[_step % 200], _rng)[0]
+
+
+def share(cases: list[Case], holds: Callable[[Case], bool]) -> float:
+    return sum(map(holds, cases)) / len(cases)
+
+
+def distributions(case: Case) -> set[str]:
+    return {
+        r.distribution for r in (*case.inference.inputs, *(w for n in case.model.nodes for w in n.weights.values()))
+    }
+
+
+@pytest.mark.parametrize("cases_", [FRESH, WALKED], ids=["fresh", "walked"])
+def test_most_cases_stay_judgeable(cases_: list[Case]) -> None:
+    extreme = {"huge", "extremes", "denormal", "channels"}
+    assert 1 / 150 < share(cases_, lambda c: "specials" in distributions(c)) < 1 / 15
+    assert 1 / 25 < share(cases_, lambda c: bool(extreme & distributions(c))) < 1 / 7
+    assert 0.002 < share(cases_, spare) < 0.04
+    assert 0.002 < share(cases_, odd) < 0.06
+    assert share(cases_, lambda c: c.model.inputs[0].dtype == "float32") > 0.6
+
+
+def test_every_kind_of_number_is_drawn() -> None:
+    rng = Random(3)
+    weights = [draw.weight_recipe(rng) for _ in range(4000)]
+    assert {r.pattern for r in weights if r.sparsity} == set(PRUNINGS)
+    assert any(r.sparsity and r.clusters for r in weights) and {r.clusters for r in weights} >= {2, 16}
+    inputs = {r.distribution for _ in range(2000) for r in draw.inference(rng).inputs}
+    assert inputs | {r.distribution for r in weights} == set(DISTRIBUTIONS) - {"literal"}
+    gammas = [weight(WeightSlot("gamma", TensorType((3,), "float32"), 0.25, 1.0), r) for r in weights]
+    assert any((g == 0).all() for g in gammas) and any((g < 0).all() for g in gammas)
+    assert any((abs(g) > 0).all() and (abs(g) < 1e-5).all() for g in gammas)
+
+
+def test_shapes_of_every_rank() -> None:
+    rng = Random(4)
+    for rank in range(7):
+        shapes = [draw.shape(rng, rank) for _ in range(500)]
+        assert all(len(s) == rank and all(d >= 1 for d in s) for s in shapes)
+        assert all(math.prod(s) <= MAX_ELEMENTS for s in shapes)
+        if rank:
+            dims = {d for s in shapes for d in s}
+            assert 1 in dims and dims & {3, 7, 13, 17, 31} and any(s[0] > 1 for s in shapes)
+            assert any(0 in draw.shape(rng, rank, empty=True) for _ in range(500))
+    assert share([c for c in FRESH if c.model.inputs[0].rank == 4], lambda c: c.model.inputs[0].shape[-1] >= 48) > 0.01
+    big = share(FRESH, lambda c: any(s.type.elements >= 1024 for t in c.model.typed for s in t.slots))
+    assert big > 0.12
+
+
+def test_ops_get_inputs_of_their_own_dtypes() -> None:
+    rng = Random(5)
+    for op in registry().values():
+        drawn = Counter(draw.dtype(rng, op) for _ in range(300))
+        assert set(drawn) <= set(op.dtypes) and drawn.most_common(1)[0][0] == op.dtypes[0]
+    first = [c for c in FRESH if not c.model.patterns or c.model.nodes[0].op == "cast"]
+    assert {t.dtype for c in first for t in c.model.inputs} >= {"float32", "float16", "int32", "int64", "bfloat16"}
+    assert {t.rank for c in FRESH for t in c.model.inputs} == set(range(7))
+
+
+def test_half_of_the_fresh_cases_start_from_one_op() -> None:
+    assert 0.3 < share(FRESH, lambda c: not c.model.patterns) < 0.55
+    twice = share(FRESH, lambda c: any(len(set(n.operands)) < len(n.operands) for n in c.model.nodes))
+    several = share(FRESH, lambda c: len(c.model.inputs) > 1)
+    assert twice > 0.01 and several > 0.05
+
+
+def test_dtypes_of_single_inputs_change() -> None:
+    seen = set()
+    for seed in range(600):
+        draft = draft_of(POOL[seed % len(POOL)])
+        change_dtype(draft, Random(seed))
+        seen |= {t.dtype for t in draft.inputs}
+    assert seen >= {d for op in registry().values() for d in op.dtypes}
+
+
+def test_odd_graphs_survive_repair() -> None:
+    """A spare input, an input returned, a value returned twice, one value as both operands."""
+    image = TensorType((1, 4, 4, 2), "float32")
+    nodes = (Node("add", ("x0", "x0"), {"const_rank": 1}), Node("mul", ("n0", "n0"), {"const_rank": 1}))
+    for outputs in (("n1", "n1"), ("x0", "n1"), ("n1", "x1", "n0", "n1")):
+        case = Case(Model((image, TensorType((3,), "int32")), nodes, outputs))
+        again = repair(draft_of(case), Random(0))
+        assert again.model == case.model and decode(case.canonical) == case
 
 
 # --- repeatability ----------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from random import Random
 
 import pytest
 
-from fuzzer.case import Case, Conversion, Inference, Recipe, decode
+from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, decode
 from fuzzer.errors import GenerateAnother
 from fuzzer.mutate import generate, mutate
+from fuzzer.ops import TensorType
 from fuzzer.reduce import Budget, Reduction, reduce, size
 from fuzzer.reduce.passes import PASSES
 from tests.strategies import drawn_case
@@ -141,6 +142,40 @@ def test_what_depends_on_numbers_of_a_weight_keeps_them() -> None:
 
     (node,) = shrunk(holds, 5).case.model.nodes
     assert sum(r.sparsity >= 0.5 for r in node.weights.values()) == 1
+
+
+@pytest.mark.parametrize("pattern", ["block", "two_four"])
+def test_a_pattern_of_pruning_is_kept_where_it_matters(pattern: str) -> None:
+    def holds(case: Case) -> bool:
+        recipes = [r for n in case.model.nodes for r in n.weights.values()]
+        return any(r.sparsity and r.pattern == pattern for r in recipes)
+
+    (node,) = shrunk(holds, 4).case.model.nodes
+    kept = [r for r in node.weights.values() if r.sparsity]
+    assert [(r.pattern, r.clusters, r.scale, r.seed) for r in kept] == [(pattern, 0, 1.0, 0)]
+
+
+def test_unusual_numbers_dtypes_and_graphs_become_usual() -> None:
+    """What nothing depends on goes: oddities, dtypes, distributions."""
+    type_ = TensorType((2, 6), "float16")
+    weights = {"const": Recipe("channels", 7, 3.0, 1.0, 0.5, 4, pattern="block")}
+    node = Node("add", ("x0",), {"const_rank": 2}, weights)
+    model = Model((type_, TensorType((3,), "bool")), (node,), ("x0", "n0", "n0"))
+    inputs = (Recipe("specials", 1), Recipe("extremes", 2))
+    case = reduce(Case(model, inference=Inference(inputs=inputs)), has("add"), Budget(60.0, 5000)).case
+    assert case.model.outputs == ("n0",) and case.model.inputs == (TensorType((1, 1), "float32"),)
+    assert case.model.nodes[0].weights["const"] in (Recipe("constant"), Recipe("constant", 0, 0.0))
+    assert case.inference.inputs[0].distribution == "constant"
+
+
+def test_what_an_odd_graph_shows_is_kept() -> None:
+    model = Model((TensorType((2, 6), "float32"),), (Node("relu", ("x0",)), Node("tanh", ("n0",))), ("n1", "n0", "n1"))
+
+    def holds(case: Case) -> bool:
+        return len(set(case.model.outputs)) < len(case.model.outputs)
+
+    case = reduce(Case(model), holds, Budget(60.0, 5000)).case
+    assert case.model.outputs == ("n0", "n0") and len(case.model.nodes) == 1
 
 
 def test_runtimes_and_threads() -> None:

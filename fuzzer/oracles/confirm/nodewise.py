@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat, FlatOp
 from fuzzer.execute.record import CaseRun, slot_of
-from fuzzer.execute.runtimes import MAKERS, feed
+from fuzzer.execute.runtimes import MAKERS, feed, output
 from fuzzer.oracles.confirm import Confirmation
-from fuzzer.oracles.confirm.real import as_real
-from fuzzer.oracles.divergence import REFERENCE_RUNTIME
+from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.verdict import Kind, Verdict
 
 MAX_STEPS = 1.0
@@ -28,8 +27,6 @@ MAX_STEPS = 1.0
 specification, rounding of the requantisation is left to the kernel)."""
 MAX_STEPS_16 = 2.0
 """16-bit tables interpolate; reference and optimised kernels round the interpolation separately."""
-_EXACT = 0.5
-"""Integers that stand for themselves, and truth values, are equal or not."""
 FLOAT_FACTOR = 16.0
 FLOAT_UNIT = 2.0**-23
 PERTURBATIONS = 4
@@ -273,7 +270,7 @@ def _invoke(maker: str, content: bytes, tensors: dict[int, Array], moved: Any = 
             value = tensors[int(detail["index"])]
             interpreter.set_tensor(int(detail["index"]), moved(value) if moved else value)
         interpreter.invoke()
-        return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+        return [output(interpreter, slot_of(d)) for d in interpreter.get_output_details()]
     except (RuntimeError, ValueError, KeyError):
         return None
 
@@ -290,9 +287,7 @@ def _compare(
     for o, (want, got) in enumerate(zip(expected, actual, strict=True)):
         if want.shape != got.shape or want.size == 0 or _undefined(op, want, tensors):
             continue
-        left, right = as_real(want), as_real(got)
-        if left.shape != want.shape:
-            continue  # complex numbers: their parts are judged where they become real
+        right, left = real_pair(got, want)
         finite = np.isfinite(left) & np.isfinite(right)
         specials = int(np.sum(np.isnan(left) != np.isnan(right)) + np.sum(np.isinf(left) != np.isinf(right)))
         apart = np.where(finite, np.abs(np.where(finite, left, 0) - np.where(finite, right, 0)), 0.0)
@@ -323,7 +318,7 @@ def _undefined(op: FlatOp, want: Array, tensors: dict[int, Array]) -> bool:
     given, limits = tensors[op.inputs[0]], np.iinfo(str(want.dtype))
     if given.dtype.kind != "f":
         return False
-    numbers = as_real(given)
+    numbers = given.astype(np.float64)
     return not bool(np.all((numbers >= limits.min) & (numbers <= limits.max)))
 
 
@@ -331,12 +326,14 @@ def _bound(
     flat: Flat, op: FlatOp, output: int, want: Array, rerun: Rerun, tensors: dict[int, Array]
 ) -> tuple[NDArray[np.float64], str]:
     """How far two sound kernels may be apart, per element, and the unit of that."""
-    if want.dtype.kind in "iub":
-        if not flat.tensors[op.outputs[output]].scales:
-            return np.full(want.shape, _EXACT), "absolute"
+    if want.dtype.kind in "bOSU" or (want.dtype.kind in "iu" and not flat.tensors[op.outputs[output]].scales):
+        # The same operands: a comparison, or what only moves or counts elements, has one right result.
+        return np.full(want.shape, 0.5), "elements"
+    if want.dtype.kind in "iu":
         limit = MAX_STEPS_16 if want.dtype == np.int16 else MAX_STEPS
         return np.full(want.shape, limit), "steps"
-    largest = max(float(np.abs(np.nan_to_num(want.astype(np.float64))).max(initial=0.0)), _range(flat, op))
+    sizes = np.nan_to_num(np.abs(want if want.dtype.kind == "c" else want.astype(np.float64)))
+    largest = max(float(sizes.max(initial=0.0)), _range(flat, op))
     slack = largest * 8 * FLOAT_UNIT
     if kernel_kind(flat, op) == "hybrid":
         return np.full(want.shape, _hybrid_bound(flat, op, tensors) + slack), "absolute"
@@ -345,7 +342,8 @@ def _bound(
         random = np.random.RandomState(seed)
         moved = rerun(partial(_nudged, random=random))
         if moved and moved[output].shape == want.shape:
-            motion = np.maximum(motion, np.abs(moved[output].astype(np.float64) - want.astype(np.float64)))
+            after, before = real_pair(moved[output], want)
+            motion = np.maximum(motion, np.abs(after - before))
     return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
 
 

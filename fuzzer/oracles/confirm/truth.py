@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fuzzer.build import constants, samples_of, walk, weights_of
+from fuzzer.build import Array, constants, samples_of, walk, weights_of
+from fuzzer.build.graph import array
 from fuzzer.case import Case
 from fuzzer.execute.record import CaseRun
 from fuzzer.ops import REALS
 from fuzzer.ops.spec import COMPLEX
 from fuzzer.oracles.confirm import Confirmation, nodewise
-from fuzzer.oracles.confirm.real import as_real
+from fuzzer.oracles.divergence import real_pair
 from fuzzer.oracles.verdict import Kind, Verdict
 
 FACTOR = 8.0
@@ -50,9 +51,8 @@ class Truth:
 
         case = record.case
         weights = weights_of(case)
-        self.values: list[list[Real]] = []
+        self.values: list[list[Array]] = []
         self.bounds: list[list[Real]] = []
-        self.exact = is_exact(case)
         count = JUMP_PERTURBATIONS if jumps(case) else PERTURBATIONS
         for sample, reference in zip(samples_of(case), record.reference, strict=True):
             true, largest = _run(tf, case, sample, weights, None)
@@ -60,7 +60,7 @@ class Truth:
             self.values.append(true)
             self.bounds.append(
                 [
-                    _bound(value, [m[o] for m in moved], as_real(reference[o]), largest, UNIT[coarsest(case)])
+                    _bound(value, [m[o] for m in moved], reference[o], largest, UNIT[coarsest(case)])
                     for o, value in enumerate(true)
                 ]
             )
@@ -84,7 +84,7 @@ def coarsest(case: Case) -> str:
 
 def _run(
     tf: Any, case: Case, sample: Sequence[Any], weights: Sequence[dict[str, Any]], random: np.random.RandomState | None
-) -> tuple[list[Real], float]:
+) -> tuple[list[Array], float]:
     """The graph in float64, optionally with everything moved by one rounding; outputs and largest intermediate."""
     unit = UNIT[coarsest(case)] * (JUMP_FACTOR if jumps(case) else 1.0)
     largest = 0.0
@@ -107,13 +107,29 @@ def _run(
 
     fixed = constants(tf, [{k: real(v) for k, v in node.items()} for node in weights])
     values = walk(tf, case, [tf.constant(real(x)) for x in sample], fixed, after, "float64")
-    return [as_real(values[name].numpy()) for name in case.model.outputs], largest
+    return [_wide(array(values[name])) for name in case.model.outputs], largest
 
 
-def _bound(true: Real, moved: list[Real], reference: Real, largest: float, unit: float) -> Real:
-    """Per element; a quarter of the mean serves elements whose few random moves happened to cancel."""
-    motion = np.maximum.reduce([np.abs(m - true) for m in moved])
-    own = np.abs(reference - true)
+def _wide(value: Array) -> Array:
+    """Real numbers as float64; strings and complex numbers as they are."""
+    return value if value.dtype.kind in "OSUc" else value.astype(np.float64)
+
+
+def _apart(left: Array, right: Array) -> Real:
+    with np.errstate(all="ignore"):
+        first, second = real_pair(left, right)
+        return np.abs(first - second)
+
+
+def _bound(true: Array, moved: list[Array], reference: Array, largest: float, unit: float) -> Real:
+    """Per element; a quarter of the mean serves elements whose few random moves happened to cancel.
+
+    A bool, an integer or a string that moves is nobody's; one that does not has one right value.
+    """
+    motion = np.maximum.reduce([_apart(m, true) for m in moved])
+    own = _apart(reference, true)
+    if reference.dtype.kind in "biuOSU":
+        return np.where(np.maximum(motion, own) > 0, np.inf, 0.5 / FACTOR)
     bound = np.nan_to_num(np.maximum(motion, own), nan=np.inf)
     finite = bound[np.isfinite(bound)]
     mean = float(finite.mean()) if finite.size else 0.0
@@ -131,12 +147,13 @@ def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
         for s, outputs in enumerate(run.samples):
             for o, actual in enumerate(outputs):
                 true, bound = truth.values[s][o], truth.bounds[s][o]
-                got = as_real(actual)
-                if got.shape != true.shape:
+                if actual.shape != true.shape:
                     continue
-                apart = np.abs(got - true)
-                judged = np.isfinite(true) & np.isfinite(got) & np.isfinite(bound)
-                worst = max(worst, float(np.max(np.where(judged, apart / np.maximum(bound, 1e-300), 0.0), initial=0.0)))
+                left, right = real_pair(actual, true)
+                judged = np.isfinite(left) & np.isfinite(right) & np.isfinite(bound)
+                with np.errstate(all="ignore"):
+                    ratio = np.where(judged, np.abs(left - right) / np.maximum(bound, 1e-300), 0.0)
+                worst = max(worst, float(np.max(ratio, initial=0.0)))
         result[runtime] = worst
     return result
 
@@ -151,7 +168,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     if suspicion.kind is Kind.NAN_PROPAGATION:
         return _confirm_special(record, truth, suspicion)
     found = ratios(record, truth)
-    guilty = {r: v for r, v in found.items() if v > (0.0 if truth.exact else FACTOR)}
+    guilty = {r: v for r, v in found.items() if v > FACTOR}
     if not guilty:
         worst = max(found.values(), default=0.0)
         return Confirmation(None, f"within {worst:.2g} of the error bound")
