@@ -24,7 +24,13 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: lambda a, b: a * b,
     ast.Mod: lambda a, b: a % b,
     ast.FloorDiv: lambda a, b: a // b,
+    ast.RShift: lambda a, b: a >> b,
+    ast.LShift: lambda a, b: a << b,
+    ast.BitAnd: lambda a, b: a & b,
+    ast.BitOr: lambda a, b: a | b,
 }
+_MAX_WRITTEN_OUT = 24
+"""Elements of a comprehension that are written out; longer ones stay comprehensions."""
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Is: lambda a, b: a is b,
     ast.IsNot: lambda a, b: a is not b,
@@ -222,6 +228,10 @@ class Folder(ast.NodeTransformer):
             of = self.expression(node.value)
             if isinstance(of, ast.Tuple | ast.List) and is_literal(of):
                 return of.elts[index.value]
+        if isinstance(index, ast.Constant) and isinstance(node.value, ast.Dict):
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == index.value:
+                    return self.expression(value)
         return self.generic_visit(node)
 
     def _shape(self, node: ast.Attribute) -> tuple[int, ...] | None:
@@ -295,8 +305,15 @@ class Folder(ast.NodeTransformer):
             return self.expression(node.body if test.value else node.orelse)
         return self.generic_visit(node)
 
+    def visit_List(self, node: ast.List) -> ast.AST:
+        """`[1, *strides, 1]` with known strides."""
+        return self._unstarred(node)
+
     def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
         """`(1, *strides, 1)` with known strides."""
+        return self._unstarred(node)
+
+    def _unstarred(self, node: ast.Tuple | ast.List) -> ast.AST:
         self.generic_visit(node)
         flat: list[ast.expr] = []
         for element in node.elts:
@@ -313,7 +330,10 @@ class Folder(ast.NodeTransformer):
             return literal(getattr(of.value.value, of.attr)())
         if isinstance(of, ast.Name) and of.id in ("range", "len") and all(is_literal(a) for a in node.args):
             arguments = [_plain(a) for a in node.args]
-            return literal(list(range(*arguments)) if of.id == "range" else len(arguments[0]))
+            if of.id == "len":
+                return literal(len(arguments[0]))
+            numbers = range(*arguments)
+            return literal(list(numbers)) if len(numbers) <= _MAX_WRITTEN_OUT else node
         return node
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
@@ -321,12 +341,16 @@ class Folder(ast.NodeTransformer):
         generator = node.generators[0]
         target = generator.target
         values = self.expression(generator.iter)
-        if len(node.generators) != 1 or generator.ifs or not isinstance(target, ast.Name):
+        if len(node.generators) != 1 or not isinstance(target, ast.Name):
             return self.generic_visit(node)
         if not isinstance(values, ast.Tuple | ast.List) or not is_literal(values):
             return self.generic_visit(node)
         inner = [Folder({**self.bound, target.id: v}, self._types, self._any_dtype) for v in values.elts]
-        return ast.List([f.expression(node.elt) for f in inner], ast.Load())
+        tests = [[f.expression(test) for test in generator.ifs] for f in inner]
+        if len(inner) > _MAX_WRITTEN_OUT or not all(isinstance(t, ast.Constant) for row in tests for t in row):
+            return self.generic_visit(node)
+        kept = [f for f, row in zip(inner, tests, strict=True) if all(_plain(t) for t in row)]
+        return ast.List([f.expression(node.elt) for f in kept], ast.Load())
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         """The branch that is taken, where that is known."""
