@@ -82,7 +82,7 @@ def cast(values: NDArray[np.float64], dtype: str) -> Array:
         info = np.iinfo(dtype)
         raw = np.nan_to_num(np.rint(values * INTEGER_STEP))
         raw = np.abs(raw) if info.min == 0 else raw
-        return np.clip(raw, max(info.min, -INTEGER_LIMIT), min(info.max, INTEGER_LIMIT)).astype(dtype)
+        return np.asarray(np.clip(raw, max(info.min, -INTEGER_LIMIT), min(info.max, INTEGER_LIMIT)).astype(dtype))
     limit = LARGEST[dtype]
     held = np.where(np.isfinite(values), np.clip(values, -limit, limit), values)
     return np.asarray(held.astype(numpy_dtype(dtype)))
