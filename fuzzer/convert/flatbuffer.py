@@ -88,7 +88,7 @@ def read(content: bytes) -> Flat:
                 name.decode(errors="replace") if name else "",
                 dtypes.get(tensor.Type(), str(tensor.Type())),
                 tuple(tensor.Shape(d) for d in range(tensor.ShapeLength())),
-                model.Buffers(tensor.Buffer()).DataLength() > 0,
+                _has_data(model.Buffers(tensor.Buffer())),
                 scales > 1,
                 tuple(float(quantization.Scale(k)) for k in range(scales)),
             )
@@ -111,6 +111,11 @@ def read(content: bytes) -> Flat:
         tuple(graph.Outputs(k) for k in range(graph.OutputsLength())),
         model.SubgraphsLength(),
     )
+
+
+def _has_data(buffer: Any) -> bool:
+    """Whether a buffer holds something, in the flatbuffer or (`use_buffer_offset`) behind it, where 1 means nothing."""
+    return bool(buffer.DataLength() > 0 or buffer.Offset() > 1)
 
 
 def _activation(op: Any) -> str:
