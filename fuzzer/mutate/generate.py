@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case
@@ -40,7 +39,7 @@ def draw_pattern(rng: Random) -> Pattern:
 def _draft(rng: Random, pattern: Pattern) -> Draft:
     conversion = draw.conversion(rng)
     if pattern.entries and rng.random() < 0.4:
-        conversion = replace(conversion, entry=rng.choice(pattern.entries))
+        conversion = conversion.over(rng.choice(pattern.entries))
     draft = Draft([draw.tensor_type(rng, pattern.rank)], [], [], [], conversion, draw.inference(rng))
     end = add_pattern(draft, rng, pattern, -1)
     if rng.random() < 0.35:

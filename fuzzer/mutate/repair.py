@@ -7,10 +7,12 @@ is a valid model, and none is thrown away.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case, Conversion, Model, Node, check_budget, type_node
+from fuzzer.case.conversion import ENTRIES, KERAS_ENTRIES, TFMOT
 from fuzzer.case.model import MAX_COST, MAX_INPUTS, MAX_TOTAL_BYTES, TypedNode, check_type
 from fuzzer.errors import CaseError, GenerateAnother, UnfitError
 from fuzzer.mutate import draw
@@ -225,8 +227,26 @@ class _Repair:
         return outputs[-MAX_GENERATED_OUTPUTS:]
 
     def _conversion(self, model: Model) -> Conversion:
-        """A road that takes these ops: recurrent layers exist as layers in legacy Keras only."""
+        """A road that takes these ops and inputs, with the switches they need."""
         conversion = self.draft.conversion.repaired()
-        if conversion.entry in ("keras", "legacy_keras") and any(t.dtype != "float32" for t in model.inputs):
-            conversion = replace(conversion, entry="concrete_function")
+        specs = [node.spec for node in model.nodes]
+        if conversion.entry in KERAS_ENTRIES and any(t.dtype != "float32" for t in model.inputs):
+            conversion = conversion.over("concrete_function")
+        if conversion.scheme in TFMOT and not any(_layer_with_weights(typed) for typed in model.typed):
+            # Nothing of it would be pruned, clustered or trained.
+            conversion = replace(conversion, scheme=conversion.judged).repaired()
+        roads = [e for e in ENTRIES if all(not s.entries or e in s.entries for s in specs)]
+        if roads and conversion.entry not in roads:
+            conversion = conversion.over(self.rng.choice(roads))
+        needed = {name: value for s in specs for name, value in s.switches.items()}
+        if needed and zlib.crc32(repr(model.nodes).encode()) % 10:
+            # Without them such an op is refused, which is worth a look in one case of ten.
+            conversion = replace(conversion, switches={**needed, **conversion.switches}).repaired()
+        if conversion.dynamic != "none" and any(s.static for s in specs):
+            conversion = replace(conversion, dynamic="none")
         return conversion
+
+
+def _layer_with_weights(typed: TypedNode) -> bool:
+    """Whether tensorflow-model-optimization would have something to do with a node."""
+    return typed.node.spec.keras is not None and bool(typed.node.spec.keras_weights) and typed.type.dtype == "float32"

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzzer.case import Case, decode
+from fuzzer.case import SCHEMES, Case, decode
+from fuzzer.case.conversion import KERAS_ENTRIES, TFMOT
 from fuzzer.case.model import MAX_INPUTS
 from fuzzer.errors import GenerateAnother
 from fuzzer.execute import Executor, Reply
-from fuzzer.mutate import MUTATORS, Mutator, cross, generate, mutate
+from fuzzer.mutate import MUTATORS, Mutator, cross, draw, generate, mutate
 from fuzzer.mutate.draft import Draft, DraftNode, draft_of
 from fuzzer.mutate.repair import MAX_GENERATED_NODES, MAX_GENERATED_OUTPUTS, repair
 from fuzzer.ops import registry
@@ -32,7 +34,7 @@ def check(case: Case) -> None:
     assert {f"x{i}" for i in range(len(model.inputs))} <= used, "an input that nobody reads"
     for typed in model.typed:
         assert set(typed.node.weights) == {slot.name for slot in typed.slots}
-    if case.conversion.entry in ("keras", "legacy_keras"):
+    if case.conversion.entry in KERAS_ENTRIES:
         assert all(t.dtype == "float32" for t in model.inputs)
 
 
@@ -42,6 +44,14 @@ def tried(case: Case, rng: Random) -> tuple[Case, str]:
         return mutate(case, rng)
     except GenerateAnother:
         return case, ""
+
+
+@pytest.fixture(autouse=True)
+def _offered() -> Iterator[None]:
+    """Drivers learn switches and optional schemes from their executor."""
+    draw.take_offer({"allow_custom_ops": [True], "_experimental_qdq_conversion_mode": ["STATIC", "DYNAMIC"]}, TFMOT)
+    yield
+    draw.take_offer({}, ())
 
 
 # --- validity ---------------------------------------------------------------------------------------------
@@ -81,7 +91,7 @@ def test_generated_cases_are_valid_and_differ() -> None:
         check(case)
     assert len({c.id for c in made}) > 1150
     assert {n.op for c in made for n in c.model.nodes} >= set(registry()) - {"lstm", "gru", "simple_rnn"}
-    assert {c.conversion.scheme for c in made} == {"float32", "float16", "dynamic", "int8", "int16x8"}
+    assert {c.conversion.scheme for c in made} >= set(SCHEMES) - set(TFMOT)
     assert len({len(c.model.nodes) for c in made}) >= 5
 
 
