@@ -93,7 +93,7 @@ def feed(case: Case) -> list[str]:
 def details(case: Case) -> list[str]:
     """`details = ...`: the outputs in the model's order."""
     lines = ["details = interpreter.get_output_details()"]
-    if len(case.model.outputs) > 1 and case.conversion.entry != "concrete_function":
+    if len(case.model.outputs) > 1 and case.conversion.has_signature:
         lines += [
             "# Signatures name the outputs in the model's order; the flatbuffer has an order of its own.",
             'signature = next(iter(interpreter._get_full_signature_list().values()))["outputs"]',

@@ -53,7 +53,7 @@ class _Script:
     @cached_property
     def truth(self) -> bool:
         """Whether the base is the float64 truth."""
-        return self.compares and self.case.conversion.scheme == "float32"
+        return self.compares and self.case.conversion.judged == "float32"
 
     @cached_property
     def tracked(self) -> bool:
@@ -84,7 +84,7 @@ class _Script:
     def needs_samples(self) -> bool:
         """Whether inputs are needed: to run something, or to calibrate."""
         before = self.reach in (Stage.BUILD, Stage.CONVERT, Stage.ALLOCATE)
-        calibrates = self.case.conversion.integer and self.reach is not Stage.BUILD
+        calibrates = self.case.conversion.calibrated and self.reach is not Stage.BUILD
         return not before or calibrates
 
     @property
@@ -184,7 +184,7 @@ class _Script:
             limit = float(_FACTOR)
         else:
             body = between_kernels(self.case, self.verdict)
-            limit = LIMITS.get(self.case.conversion.scheme, 0.0)
+            limit = LIMITS.get(self.case.conversion.judged, 0.0)
         if self.verdict.kind is Kind.NAN_PROPAGATION:
             limit = 0.0
         return [
