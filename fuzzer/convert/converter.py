@@ -51,7 +51,8 @@ def converter_of(tf: Any, case: Case, weights: Sequence[dict[str, Array]], scrat
         keras_model(tf, tf.keras, case, weights).export(folder, verbose=False)
         return lite.from_saved_model(folder)
     if entry == "saved_model_signatures":
-        both = {MODEL_SIGNATURE: trace(tf, case, weights), "first_node": _first_node(tf, case, weights)}
+        whole = trace(tf, case, weights)
+        both = {MODEL_SIGNATURE: whole, "first_output": _first_output(tf, case, whole)}
         signatures = {name: function.get_concrete_function() for name, function in both.items()}
         tf.saved_model.save(module, folder, signatures=signatures)
         return lite.from_saved_model(folder, signature_keys=[MODEL_SIGNATURE])
@@ -65,14 +66,10 @@ def converter_of(tf: Any, case: Case, weights: Sequence[dict[str, Array]], scrat
     return lite.from_saved_model(folder)
 
 
-def _first_node(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
-    """A second signature, which shares weights with the model: its first node alone."""
-
-    def first(*inputs: Any) -> dict[str, Any]:
-        values = walk(tf, case, inputs, trained_weights(tf, case, constants(tf, weights), weights))
-        return {"first": tf.identity(values["n0"])}
-
-    return tf.function(first, input_signature=signature(tf, case), autograph=False)
+def _first_output(tf: Any, case: Case, whole: Any) -> Any:
+    """A second signature, which shares everything with the model: its first output alone."""
+    name = output_names(case)[0]
+    return tf.function(lambda *inputs: {"first": whole(*inputs)[name]}, signature(tf, case), autograph=False)
 
 
 def _v1(tf: Any, case: Case, weights: Sequence[dict[str, Array]], scratch: str) -> Any:

@@ -25,7 +25,9 @@ _OWN = frozenset(
 )  # fmt: skip
 _DENIED = re.compile(
     # What writes files, prints, or measures.
-    r"dump|_dir$|dir_|regex|print_|timing|graphviz|summary|debug|elide|verbose|log_|path|file|url|metrics"
+    r"dump|_dir(?:_|$)|regex|print_|timing|graphviz|summary|debug|elide|verbose|path|_file|url|metrics|registerers"
+    # The StableHLO quantiser refuses every road but one of a SavedModel, and writes its records to a file.
+    r"|stablehlo"
     # A release that calls a switch unsafe has said whose fault a difference is.
     r"|unsafe"
 )
@@ -40,6 +42,8 @@ _WORDS: dict[str, tuple[Switch, ...]] = {
 """Values of switches whose default says nothing of them."""
 _DTYPES = re.compile(r"_(?:bias|accumulation)_type$")
 _LISTS = frozenset({"experimental_supported_backends"})
+OF_TARGET = frozenset({"_experimental_supported_accumulation_type", "experimental_supported_backends"})
+"""Known switches of the target specification; all others are the converter's own."""
 
 
 @cache
@@ -60,10 +64,15 @@ def _converters(tf: Any) -> tuple[Any, ...]:
     return tf.lite.TFLiteConverter([]), tf.compat.v1.lite.TFLiteConverter(graph, [], [])
 
 
+def askable(name: str) -> bool:
+    """Whether an attribute of that name may be a switch at all."""
+    public = not name.startswith("_") or name.startswith("_experimental_")
+    return public and name not in _OWN and not _DENIED.search(name)
+
+
 def _values(name: str, default: object) -> tuple[Switch, ...]:
     """What a switch may be set to beside its default; nothing for what is no switch."""
-    public = not name.startswith("_") or name.startswith("_experimental_")
-    if not public or name in _OWN or _DENIED.search(name):
+    if not askable(name):
         return ()
     if name in _WORDS:
         return _WORDS[name]

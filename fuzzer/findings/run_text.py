@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuzzer.case import Case
+from fuzzer.case.conversion import KERAS_ENTRIES
 from fuzzer.findings import layout
 
 RESOLVERS = {
@@ -103,6 +104,23 @@ def details(case: Case) -> list[str]:
     return lines
 
 
+def allocate(case: Case) -> list[str]:
+    """Lines that allocate the tensors of `interpreter`; inputs get their shapes where the flatbuffer has none."""
+    if not case.conversion.resized:
+        return ["interpreter.allocate_tensors()"]
+    shapes = [t.shape for t in case.model.inputs]
+    if len(shapes) == 1:
+        shape, lines = repr(shapes[0]), []
+    else:
+        shape, lines = "shape", [f'    shape = {shapes!r}[int(re.findall(r"x(\\d+)", detail["name"])[-1])]']
+    return [
+        "for detail in interpreter.get_input_details():",
+        *lines,
+        f'    interpreter.resize_tensor_input(detail["index"], {shape})',
+        "interpreter.allocate_tensors()",
+    ]
+
+
 def invoke(case: Case) -> list[str]:
     """Lines that run every sample on `interpreter`, without reading results."""
     return [
@@ -112,7 +130,7 @@ def invoke(case: Case) -> list[str]:
 
 
 def _reset(case: Case) -> list[str]:
-    stateful = len(case.inference.inputs) > 1 or case.conversion.entry == "legacy_keras"
+    stateful = len(case.inference.inputs) > 1 or case.conversion.entry in KERAS_ENTRIES
     return ["interpreter.reset_all_variables()"] if stateful else []
 
 
@@ -121,7 +139,7 @@ def run(case: Case) -> list[str]:
     body = [
         '"""The outputs under a runtime, of all samples in one list."""',
         "interpreter = interpreter_of(runtime, flatbuffer)",
-        "interpreter.allocate_tensors()",
+        *allocate(case),
         *details(case),
         "outputs = []",
         *invoke(case),

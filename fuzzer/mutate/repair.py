@@ -242,7 +242,7 @@ class _Repair:
         if needed and zlib.crc32(repr(model.nodes).encode()) % 10:
             # Without them such an op is refused, which is worth a look in one case of ten.
             conversion = replace(conversion, switches={**needed, **conversion.switches}).repaired()
-        if conversion.dynamic != "none" and any(s.static for s in specs):
+        if conversion.dynamic != "none" and any(s.static or s.recurrent for s in specs):
             conversion = replace(conversion, dynamic="none")
         return conversion
 
