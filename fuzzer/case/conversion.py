@@ -58,7 +58,6 @@ MAX_SWITCHES = 16
 Switch = bool | int | str
 """The value of a converter switch."""
 _ABSENT_IS = "dynamic"
-_OLD_CONVERTER = "experimental_new_converter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +165,21 @@ class Conversion:
             ("io", self.io in io, f"one of {', '.join(io)} for {self.scheme}"),
             ("entry", self.entry in entries, f"{_or(entries)} for {self.scheme}"),
             ("dynamic", self.dynamic in shapes, f"{_or(shapes)} for {self.entry}"),
-            (
-                "switches",
-                not (self.resized and _OLD_CONVERTER in self.switches),
-                f"no {_OLD_CONVERTER} where shapes are unknown: the old converter makes them 1",
-            ),
+            ("switches", not self._misfits(), f"no {' or '.join(self._misfits())} beside the other fields"),
             ("representative", self.calibrated or self.representative == "samples", "'samples' without calibration"),
             ("qat_bits", qat or self.qat_bits == plain.qat_bits, "8 for schemes other than qat"),
             ("qat_symmetric", qat or self.qat_symmetric, "true for schemes other than qat"),
             ("qat_dense", qat or not self.qat_dense, "false for schemes other than qat"),
             ("ranges", stats or self.ranges == plain.ranges, "6 for schemes other than qat and the v1 converter's"),
         )
+
+    def _misfits(self) -> list[str]:
+        """Switches that contradict other fields, so that the converter's answer would be nobody's defect."""
+        misfits = {
+            "experimental_new_converter": self.resized,  # the old converter makes unknown sizes 1
+            "_experimental_calibrate_only": self.io != "float32",  # the model stays a float model
+        }
+        return [name for name, misfit in misfits.items() if misfit and name in self.switches]
 
     def conflict(self) -> tuple[str, str, object] | None:
         """The first field that contradicts the others: its name, what was expected, what was found."""
@@ -189,7 +192,7 @@ class Conversion:
             "optimizations": self.allowed_optimizations()[0],
             "entry": self.allowed_entries()[0],
             "dynamic": "none",
-            "switches": {k: v for k, v in self.switches.items() if k != _OLD_CONVERTER},
+            "switches": {k: v for k, v in self.switches.items() if k not in self._misfits()},
         }
         if self.optimizations.endswith("sparsity"):
             nearest["optimizations"] = self.allowed_optimizations()[1]

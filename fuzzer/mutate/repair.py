@@ -242,6 +242,9 @@ class _Repair:
         if needed and zlib.crc32(repr(model.nodes).encode()) % 10:
             # Without them such an op is refused, which is worth a look in one case of ten.
             conversion = replace(conversion, switches={**needed, **conversion.switches}).repaired()
+        if len(model.inputs) > 1 and conversion.io == "int8" and conversion.scheme in ("qat", *TFMOT):
+            # The inputs of such a flatbuffer are named after fake quantisation: nobody could tell them apart.
+            conversion = replace(conversion, io="uint8")
         if conversion.dynamic != "none" and any(s.static or s.recurrent for s in specs):
             conversion = replace(conversion, dynamic="none")
         return conversion

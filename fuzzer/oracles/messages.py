@@ -19,6 +19,12 @@ _REFUSALS = tuple(
         r"not yet supported for op",
         # lite.py: checks of flag combinations.
         r"not supported (?:by|for|with|in)",
+        r"is only supported for",
+        r"Expected bias type to be",
+        # lite.py, QuantizationMode and `_validate_inference_input_output_types`: no or unfitting data were given.
+        r"`representative_dataset` must be specified",
+        r"inference_input_type and inference_output_type must be",
+        r"must be defined when",
         r"is not supported",
         r"unsupported (?:input |output |data ?)?type",
         # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
