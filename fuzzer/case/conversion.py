@@ -112,6 +112,18 @@ class Conversion:
         return "int8" if self.scheme in (*V1_SCHEMES, *TFMOT_QUANTISED) else self.scheme
 
     @property
+    def inference_type(self) -> str:
+        """What the v1 converter is told of activations that it does not calibrate."""
+        if self.scheme in V1_SCHEMES:
+            return self.scheme.removesuffix("_v1")
+        return "int16" if self.qat_bits == 16 else "int8"
+
+    @property
+    def trained_v1(self) -> bool:
+        """Whether the v1 converter is to make integers of a model that was trained for it: it has to be told."""
+        return self.scheme == "qat" and self.entry in V1_ENTRIES and "default" in self.optimizations
+
+    @property
     def resized(self) -> bool:
         """Whether inputs of the flatbuffer have to be given their shapes: Keras exports leave out the batch size."""
         return self.dynamic != "none" or self.entry == "keras_export"
@@ -142,6 +154,8 @@ class Conversion:
         """The I/O dtypes of this scheme: without DEFAULT the second converter leaves a trained model in float."""
         if self.scheme == "qat" and "default" not in self.optimizations:
             return ("float32",)
+        if self.qat_bits == 16:
+            return IO_DTYPES["int16x8"]
         return IO_DTYPES[self.scheme]
 
     def allowed_entries(self) -> tuple[str, ...]:
@@ -161,13 +175,13 @@ class Conversion:
         qat, stats = self.scheme == "qat", self.scheme in ("qat", *V1_SCHEMES)
         shapes = ("none", "batch") if self.entry in KERAS_ENTRIES else DYNAMIC
         return (
+            ("qat_bits", qat or self.qat_bits == plain.qat_bits, "8 for schemes other than qat"),
             ("optimizations", self.optimizations in optimizations, f"{_or(optimizations)} for {self.scheme}"),
             ("io", self.io in io, f"one of {', '.join(io)} for {self.scheme}"),
             ("entry", self.entry in entries, f"{_or(entries)} for {self.scheme}"),
             ("dynamic", self.dynamic in shapes, f"{_or(shapes)} for {self.entry}"),
             ("switches", not self._misfits(), f"no {' or '.join(self._misfits())} beside the other fields"),
             ("representative", self.calibrated or self.representative == "samples", "'samples' without calibration"),
-            ("qat_bits", qat or self.qat_bits == plain.qat_bits, "8 for schemes other than qat"),
             ("qat_symmetric", qat or self.qat_symmetric, "true for schemes other than qat"),
             ("qat_dense", qat or not self.qat_dense, "false for schemes other than qat"),
             ("ranges", stats or self.ranges == plain.ranges, "6 for schemes other than qat and the v1 converter's"),

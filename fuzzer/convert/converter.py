@@ -136,6 +136,8 @@ def set_options(tf: Any, converter: Any, conversion: Conversion, samples: Sequen
     if conversion.scheme in V1_SCHEMES:
         _set_statistics(tf, converter, conversion)
     elif conversion.integer or conversion.calibrated:
+        if conversion.trained_v1:
+            _set_statistics(tf, converter, conversion)
         converter.inference_input_type = tf.as_dtype(conversion.io)
         converter.inference_output_type = tf.as_dtype(conversion.io)
     if conversion.op_set == "select_tf":
@@ -150,13 +152,14 @@ def set_options(tf: Any, converter: Any, conversion: Conversion, samples: Sequen
 
 def _set_statistics(tf: Any, converter: Any, conversion: Conversion) -> None:
     """Ranges in the place of calibration: real = (integer - mean) / standard deviation."""
-    dtype = conversion.scheme.removesuffix("_v1")
+    dtype = conversion.inference_type
     converter.inference_type = tf.as_dtype(dtype)
     if conversion.io == "float32":
         converter.inference_input_type = tf.float32
     mean = 128.0 if dtype == "uint8" else 0.0
     converter.quantized_input_stats = dict.fromkeys(converter.get_input_arrays(), (mean, 128.0 / conversion.ranges))
-    converter.default_ranges_stats = (-conversion.ranges, conversion.ranges)
+    if conversion.scheme in V1_SCHEMES:
+        converter.default_ranges_stats = (-conversion.ranges, conversion.ranges)
 
 
 FACTORS = {"narrow": 0.1, "wide": 10.0}

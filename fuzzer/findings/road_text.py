@@ -335,7 +335,8 @@ def options(case: Case) -> list[str]:
         lines += _inside(layout.assign("converter.target_spec.supported_ops", f"[{ops}]", _DEPTH))
     if conversion.scheme in V1_SCHEMES:
         lines += _statistics(case)
-    elif conversion.io != "float32":
+    elif conversion.io != "float32" or conversion.trained_v1:
+        lines += _statistics(case) if conversion.trained_v1 else []
         lines.append(f"converter.inference_input_type = tf.{conversion.io}")
         lines.append(f"converter.inference_output_type = tf.{conversion.io}")
     if not conversion.per_channel:
@@ -363,17 +364,16 @@ def _switch(name: str, value: Switch) -> list[str]:
 def _statistics(case: Case) -> list[str]:
     """Ranges in the place of calibration."""
     conversion = case.conversion
-    dtype = conversion.scheme.removesuffix("_v1")
+    dtype = conversion.inference_type
     mean, high = 128.0 if dtype == "uint8" else 0.0, conversion.ranges
     lines = [f"converter.inference_type = tf.{dtype}"]
-    if conversion.io == "float32":
+    if conversion.io == "float32" and conversion.scheme in V1_SCHEMES:
         lines.append("converter.inference_input_type = tf.float32")
     stats = f"dict.fromkeys(converter.get_input_arrays(), ({mean!r}, {128.0 / high!r}))"
-    return [
-        *lines,
-        *_inside(layout.assign("converter.quantized_input_stats", stats, _DEPTH)),
-        f"converter.default_ranges_stats = ({-high!r}, {high!r})",
-    ]
+    lines += _inside(layout.assign("converter.quantized_input_stats", stats, _DEPTH))
+    if conversion.scheme in V1_SCHEMES:
+        lines.append(f"converter.default_ranges_stats = ({-high!r}, {high!r})")
+    return lines
 
 
 def _calibration(case: Case) -> list[str]:

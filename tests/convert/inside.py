@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fuzzer.case.codec import from_json
+from fuzzer.convert import Flat
 from fuzzer.execute.stage import StageCell
 from fuzzer.execute.target import execute
 
@@ -34,6 +35,7 @@ def looked_into(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         "sparse": sum(t.sparsity is not None for t in graph.tensors),
         "scales": sorted({s for t in record.flat.tensors for s in t.scales}),
         "constant_scales": sorted({s for t in record.flat.tensors if t.constant for s in t.scales}),
+        "input_scale": _input_scale(record.flat),
         "per_channel": sum(t.per_channel for t in record.flat.tensors),
         "notes": record.notes,
         "complete": [name for name, run in record.runs.items() if run.complete],
@@ -53,6 +55,12 @@ def looked_into(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         made["road"], made["api"] = kinds[said.environment.modelType], said.environment.apiVersion
         made["modes"] = sorted(modes[int(m)] for m in _ints(said.options.modelOptimizationModes))
     return made
+
+
+def _input_scale(flat: Flat) -> float:
+    """The scale of the input as integers, whether that is the input itself or what is made of it."""
+    first = next((op.outputs[0] for op in flat.ops if op.name == "QUANTIZE"), flat.inputs[0])
+    return flat.tensors[first].scale
 
 
 def _ints(values: Any) -> list[int]:

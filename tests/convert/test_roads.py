@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_there_is_a_case_for_every_value_of_every_field() -> None:
     conversions = [case_of(name).conversion for name in ROADS]
     assert {c.entry for c in conversions} == set(ENTRIES)
     assert {c.optimizations for c in conversions} == set(OPTIMIZATIONS)
-    assert {(c.scheme, c.io) for c in conversions} == {(s, io) for s in SCHEMES for io in IO_DTYPES[s]}
+    assert {(c.scheme, c.io) for c in conversions} >= {(s, io) for s in SCHEMES for io in IO_DTYPES[s]}
     assert {c.representative for c in conversions} == set(REPRESENTATIVE)
     assert {c.dynamic for c in conversions} == set(DYNAMIC)
     assert {c.qat_bits for c in conversions} == set(QAT_BITS)
@@ -169,8 +170,9 @@ _check("representative_constant", lambda s: near(1 / 255, s["scales"]) or near(1
 @pytest.mark.slow
 def test_calibration_follows_the_data(real: Executor) -> None:
     """The input's scale is a tenth, or ten times, of what the samples themselves give."""
-    largest = {name: max(made(real, case_of(f"representative_{name}"))["scales"]) for name in ("narrow", "one", "wide")}
-    assert largest["narrow"] < 0.3 * largest["one"] and largest["wide"] > 3 * largest["one"]
+    scales = {r: made(real, case_of(f"representative_{r}"))["input_scale"] for r in ("narrow", "one", "wide")}
+    assert scales["narrow"] == pytest.approx(scales["one"] / 10, rel=1e-3)
+    assert scales["wide"] == pytest.approx(scales["one"] * 10, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -181,7 +183,7 @@ def test_the_installed_converter_is_asked_for_its_switches(real: Executor) -> No
     assert {"allow_custom_ops", "experimental_new_quantizer", "_experimental_low_bit_qat"} <= set(found)
     assert found["allow_custom_ops"] == [True] and "STATIC" in found["_experimental_qdq_conversion_mode"]
     for name in found:
-        assert not any(word in name for word in ("dump", "print", "_dir", "debug", "graphviz", "timing", "regex")), name
+        assert not re.search("dump|print|_dir(_|$)|debug_options|graphviz|timing|regex", name), name
     assert not set(found) & {"target_spec", "optimizations", "representative_dataset", "inference_type", "_funcs"}
     again = real.run({"command": "switches"})
     assert isinstance(again, Reply) and again.message["switches"] == found
