@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from fuzzer.build.values import Array
-from fuzzer.case import Case, TypedNode
+from fuzzer.case import Case, Conversion, TypedNode
 from fuzzer.ops import REALS
 
 Perturb = Callable[[Any], Any]
+Variables = Sequence[dict[str, Any]]
+"""Weights of every node as TensorFlow values, by slot name."""
 
 
 def environment(typed: TypedNode, weights: dict[str, Any], real: str | None = None) -> dict[str, Any]:
@@ -39,7 +41,10 @@ def walk(
 
     With `real` the floats of the graph are of that dtype; inputs and weights must be given in it.
     """
-    values: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
+    trained = case.conversion.scheme == "qat"
+    values: dict[str, Any] = {
+        f"x{i}": fake_quantised(tf, case.conversion, x) if trained else x for i, x in enumerate(inputs)
+    }
     for typed, node_weights in zip(case.model.typed, weights, strict=True):
         operands = [values[name] for name in typed.node.operands]
         node_weights = with_variables(tf, typed, node_weights)
@@ -48,6 +53,8 @@ def walk(
             result = _narrowed(tf, typed, operands, node_weights, real)
         else:
             result = spec.call(tf, operands, environment(typed, node_weights, real))
+        if trained:
+            result = fake_quantised(tf, case.conversion, result)
         values[typed.name] = after(result) if after else result
     return values
 
@@ -101,12 +108,12 @@ def output_names(case: Case) -> list[str]:
     return [f"y{i:02d}" for i in range(len(case.model.outputs))]
 
 
-def trace(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
-    """A `tf.function` with a fixed signature and constant weights; call `get_concrete_function()` on it.
+def trace(tf: Any, case: Case, weights: Sequence[dict[str, Array]], given: Variables | None = None) -> Any:
+    """A `tf.function` with a fixed signature; call `get_concrete_function()` on it.
 
-    State is made here, outside the trace, and belongs to the function: it lives no longer.
+    Weights are constants, or the variables `given`, which the caller keeps alive. State is made here, outside the
+    trace, and belongs to the function: it lives no longer.
     """
-    signature = [tf.TensorSpec(t.shape, t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)]
     names = output_names(case)
     # A constant made here would be captured as an argument: only what has state is.
     state = [
@@ -115,8 +122,89 @@ def trace(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
     ]
 
     def model(*inputs: Any) -> dict[str, Any]:
-        given = [{**fixed, **own} for fixed, own in zip(constants(tf, weights), state, strict=True)]
-        values = walk(tf, case, inputs, given)
+        fixed = given if given is not None else constants(tf, weights)
+        fixed = [{**node, **own} for node, own in zip(fixed, state, strict=True)]
+        values = walk(tf, case, inputs, trained_weights(tf, case, fixed, weights))
         return {name: tf.identity(values[value]) for name, value in zip(names, case.model.outputs, strict=True)}
 
-    return tf.function(model, input_signature=signature, autograph=False)
+    return tf.function(model, input_signature=signature(tf, case), autograph=False)
+
+
+def signature(tf: Any, case: Case) -> list[Any]:
+    """The inputs as the converter is told of them: axes it shall not know are None."""
+    shapes = [case.conversion.signature_shape(t.shape) for t in case.model.inputs]
+    return [
+        tf.TensorSpec(shape, t.dtype, name=f"x{i}")
+        for i, (shape, t) in enumerate(zip(shapes, case.model.inputs, strict=True))
+    ]
+
+
+def variables(tf: Any, weights: Sequence[dict[str, Array]]) -> Variables:
+    """Weights as variables."""
+    return [{name: tf.Variable(value) for name, value in node.items()} for node in weights]
+
+
+# --- quantisation-aware training by hand ------------------------------------------------------------------
+
+
+_FOLDED = frozenset({"bias", "gamma", "beta", "mean", "variance"})
+"""Weights that are not rounded: the converter quantises biases itself and folds batch normalisation into others."""
+
+
+def activation_range(conversion: Conversion) -> tuple[float, float]:
+    """The range of fake-quantised activations; below zero it is half as wide when it is not symmetric."""
+    return -conversion.ranges * (1.0 if conversion.qat_symmetric else 0.5), conversion.ranges
+
+
+def fake_quantised(tf: Any, conversion: Conversion, value: Any) -> Any:
+    """An activation rounded as training would round it; other dtypes than float32 stay as they are."""
+    if value.dtype != tf.float32:
+        return value
+    low, high = activation_range(conversion)
+    bits = 16 if conversion.qat_bits == 16 else 8
+    return tf.quantization.fake_quant_with_min_max_args(value, low, high, num_bits=bits)
+
+
+def trained_weights(
+    tf: Any, case: Case, given: Sequence[dict[str, Any]], numbers: Sequence[dict[str, Array]]
+) -> Sequence[dict[str, Any]]:
+    """The weights `given` (constants or variables of these numbers), rounded where the case is trained so."""
+    conversion = case.conversion
+    if conversion.scheme != "qat":
+        return given
+    state = [{slot.name for slot in typed.slots if slot.variable} for typed in case.model.typed]
+    return [
+        {
+            name: value if name in own else _rounded(tf, conversion, name, value, known[name])
+            for name, value in node.items()
+        }
+        for node, known, own in zip(given, numbers, state, strict=True)
+    ]
+
+
+def _rounded(tf: Any, conversion: Conversion, name: str, value: Any, numbers: Array) -> Any:
+    """A weight between its own extremes."""
+    if not fake_quantised_weight(name, numbers):
+        return value
+    quantise = tf.quantization
+    bits = 8 if conversion.qat_bits == 16 else conversion.qat_bits
+    axes = channel_axes(conversion, numbers.ndim)
+    low, high = numbers.min(axes), numbers.max(axes)
+    if conversion.qat_symmetric:
+        high = np.maximum(np.abs(low), np.abs(high))
+        low = -high
+    # A range must hold zero and be more than a point.
+    low, high = np.minimum(low, 0.0).astype(np.float32), np.maximum(high, 1e-6).astype(np.float32)
+    function = quantise.fake_quant_with_min_max_vars_per_channel if low.ndim else quantise.fake_quant_with_min_max_vars
+    return function(value, low, high, num_bits=bits, narrow_range=conversion.qat_symmetric)
+
+
+def fake_quantised_weight(name: str, numbers: Array) -> bool:
+    """Whether training rounds a weight."""
+    return name not in _FOLDED and numbers.dtype == np.float32 and numbers.size > 0
+
+
+def channel_axes(conversion: Conversion, rank: int) -> tuple[int, ...]:
+    """The axes over which a weight's extremes are taken: all, or all but the last where channels have their own."""
+    channels = conversion.per_channel and rank >= (2 if conversion.qat_dense else 3)
+    return tuple(range(rank - 1 if channels else rank))

@@ -13,7 +13,10 @@ from fuzzer.case import Case, TypedNode
 
 def keras_model(tf: Any, keras: Any, case: Case, weights: Sequence[dict[str, Array]]) -> Any:
     """The functional model. `keras` is `keras` (3) or `tf_keras`; weights are set from `weights`."""
-    inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype, name=f"x{i}") for i, t in enumerate(case.model.inputs)]
+    inputs = [
+        keras.Input(batch_shape=case.conversion.signature_shape(t.shape), dtype=t.dtype, name=f"x{i}")
+        for i, t in enumerate(case.model.inputs)
+    ]
     values: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
     for typed, node_weights in zip(case.model.typed, weights, strict=True):
         operands = [values[name] for name in typed.node.operands]
@@ -26,8 +29,8 @@ def _apply(tf: Any, keras: Any, typed: TypedNode, operands: list[Any], weights: 
     spec = typed.node.spec
     if spec.keras is None or not layer_fits(typed):
         env = environment(typed, weights)
-        op_layer = _op_layer(keras)(lambda *xs: spec.call(tf, xs, env), name=f"{typed.name}_{spec.name}")
-        return op_layer(operands if len(operands) > 1 else operands[0])
+        wrapped = op_layer(keras)(lambda *xs: spec.call(tf, xs, env), name=f"{typed.name}_{spec.name}")
+        return wrapped(operands if len(operands) > 1 else operands[0])
     arguments = {name: typed.node.attrs[name] for name in spec.keras_parameters}
     layer = spec.keras(keras, **arguments)
     result = layer(operands if len(operands) > 1 else operands[0])
@@ -43,7 +46,7 @@ def layer_fits(typed: TypedNode) -> bool:
 
 
 @cache
-def _op_layer(keras: Any) -> Any:
+def op_layer(keras: Any) -> Any:
     """A layer class of this Keras that calls a function of its operands."""
 
     class OpLayer(keras.layers.Layer):  # type: ignore[misc]
@@ -53,5 +56,9 @@ def _op_layer(keras: Any) -> Any:
 
         def call(self, inputs: Any) -> Any:
             return self._function(*inputs) if isinstance(inputs, list | tuple) else self._function(inputs)
+
+        def get_config(self) -> dict[str, Any]:
+            """The function itself is part of it: it is copied within the process, never written."""
+            return {**super().get_config(), "function": self._function}
 
     return OpLayer

@@ -29,7 +29,7 @@ from fuzzer.execute import Death, Executor, Limits, Reply, ZygoteDiedError
 from fuzzer.findings import inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import key_of
-from fuzzer.mutate import cross, generate, mutate
+from fuzzer.mutate import cross, draw, generate, mutate
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import judge_death
 from fuzzer.patterns import patterns
@@ -41,6 +41,8 @@ SAVED_PER_KEY = 2
 AVOID_TRIES = 4
 """Mutants drawn anew when they carry a known killer; after that it is run all the same, so killers stay watched."""
 RECENT = 4096
+_OFFER_PATIENCE_S = 120.0
+"""How long TensorFlow may take to load before the first case is made without what it would have offered."""
 RELOAD_S = 5
 _ZYGOTE_PATIENCE_S = 60.0
 
@@ -263,10 +265,30 @@ class Driver:
         shutil.rmtree(self.scratch, ignore_errors=True)
         os._exit(code)
 
+    def learn(self) -> None:
+        """Asks an executor which switches and optional schemes are installed, and has them drawn.
+
+        It needs TensorFlow, which this process never imports. Nothing depends on when the answer comes.
+        """
+        deadline = time.monotonic() + _OFFER_PATIENCE_S
+        while time.monotonic() < deadline and not self.stopping:
+            try:
+                answer = self.executor.run({"command": "switches"}, _OFFER_PATIENCE_S)
+            except ZygoteDiedError:
+                self.executor.forget()
+                time.sleep(0.2)
+                continue
+            if isinstance(answer, Reply) and "switches" in answer.message:
+                draw.take_offer(answer.message["switches"], answer.message["schemes"])
+            elif isinstance(answer, Reply) and "bug" in answer.message:
+                self._tell({"event": "bug", "case": "", "text": answer.message["bug"]})
+            return
+
     def fuzz(self) -> None:
         """Runs libFuzzer; never returns."""
         import atheris
 
+        self.learn()
         seeds = self.scratch / "corpus"
         seeds.mkdir(parents=True, exist_ok=True)
         entries = self.corpus.files()

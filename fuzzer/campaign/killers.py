@@ -1,7 +1,8 @@
 """Known killers: combinations of op, switches and scheme that mostly end in a death of the executor.
 
 A death costs a restart and teaches nothing the second time, so mutants that carry a known killer are drawn again.
-Counting is by op, its boolean attributes and the scheme: an unrolled loop converts where a WHILE loop dies.
+Counting is by op, its boolean attributes and the scheme: an unrolled loop converts where a WHILE loop dies. Switches
+of the converter are counted by themselves, and ops under dynamic shapes apart from ops under static ones.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Killers:
 
 
 def _keys(case: Case) -> set[str]:
-    scheme = case.conversion.scheme
-    return {
-        f"{node.op}/{','.join(k for k, v in sorted(node.attrs.items()) if v is True)}/{scheme}"
+    conversion = case.conversion
+    scheme, shapes = conversion.scheme, "/dynamic" if conversion.dynamic != "none" else ""
+    switches = {f"switch {name}={value}/{scheme}" for name, value in conversion.switches.items()}
+    return switches | {
+        f"{node.op}/{','.join(k for k, v in sorted(node.attrs.items()) if v is True)}/{scheme}{shapes}"
         for node in case.model.nodes
     }

@@ -2,19 +2,21 @@
 
 from fuzzer.case.case import RUNTIMES, SCHEMA, Case, Inference, case_id
 from fuzzer.case.codec import MAX_BYTES, decode, encode, pretty, to_json
-from fuzzer.case.conversion import ENTRIES, IO_DTYPES, OP_SETS, SCHEMES, Conversion
+from fuzzer.case.conversion import DYNAMIC, ENTRIES, IO_DTYPES, OP_SETS, REPRESENTATIVE, SCHEMES, Conversion, Switch
 from fuzzer.case.model import MAX_NODES, Model, Node, TypedNode, check_budget, type_node
 from fuzzer.case.recipe import DEFAULT_INPUTS, DISTRIBUTIONS, PRUNINGS, Recipe
 
 __all__ = [
     "DEFAULT_INPUTS",
     "DISTRIBUTIONS",
+    "DYNAMIC",
     "ENTRIES",
     "IO_DTYPES",
     "MAX_BYTES",
     "MAX_NODES",
     "OP_SETS",
     "PRUNINGS",
+    "REPRESENTATIVE",
     "RUNTIMES",
     "SCHEMA",
     "SCHEMES",
@@ -24,6 +26,7 @@ __all__ = [
     "Model",
     "Node",
     "Recipe",
+    "Switch",
     "TypedNode",
     "case_id",
     "check_budget",

@@ -13,7 +13,18 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from fuzzer.case.case import MAX_THREADS, RUNTIMES, SCHEMA, Case, Inference
-from fuzzer.case.conversion import ENTRIES, OP_SETS, OPTIMIZATIONS, SCHEMES, Conversion
+from fuzzer.case.conversion import (
+    DYNAMIC,
+    ENTRIES,
+    MAX_SWITCHES,
+    OP_SETS,
+    OPTIMIZATIONS,
+    QAT_BITS,
+    REPRESENTATIVE,
+    SCHEMES,
+    Conversion,
+    Switch,
+)
 from fuzzer.case.model import INPUT_DTYPES, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_RANK, Model, Node
 from fuzzer.case.recipe import DISTRIBUTIONS, MAX_LITERALS, PRUNINGS, Recipe
 from fuzzer.errors import CaseError
@@ -23,6 +34,8 @@ MAX_BYTES = 1 << 16
 """A case file is at most 64 KiB; also libFuzzer's `-max_len`."""
 MAX_SEED = 2**31 - 1
 MAX_MAGNITUDE = 1e30
+MIN_RANGE, MAX_RANGE = 1e-3, 1e6
+MAX_NAME = 96
 
 T = TypeVar("T")
 
@@ -62,6 +75,8 @@ def to_json(case: Case) -> dict[str, Any]:
         for name in Conversion.__dataclass_fields__
         if getattr(case.conversion, name) != getattr(plain, name)
     }
+    if "switches" in conversion:
+        conversion["switches"] = dict(conversion["switches"])
     return {
         "schema": SCHEMA,
         "model": {
@@ -184,7 +199,15 @@ def _slot(name: str, field: str) -> bool:
 
 def _conversion(tree: object) -> Conversion:
     top = _object(tree, "conversion", set(Conversion.__dataclass_fields__))
-    choices = {"entry": ENTRIES, "optimizations": OPTIMIZATIONS, "scheme": SCHEMES, "op_set": OP_SETS}
+    choices = {
+        "entry": ENTRIES,
+        "optimizations": OPTIMIZATIONS,
+        "scheme": SCHEMES,
+        "op_set": OP_SETS,
+        "representative": REPRESENTATIVE,
+        "dynamic": DYNAMIC,
+        "io": ("float32", "int8", "uint8", "int16"),
+    }
     fields: dict[str, Any] = {}
     for key, value in top.items():
         where = f"conversion.{key}"
@@ -192,14 +215,41 @@ def _conversion(tree: object) -> Conversion:
             fields[key] = _choice(value, where, choices[key])
         elif key == "calibration":
             fields[key] = _integer(value, where, 1, 64)
-        elif key == "io":
-            fields[key] = _choice(value, where, ("float32", "int8", "uint8", "int16"))
+        elif key == "qat_bits":
+            fields[key] = _integer(value, where, min(QAT_BITS), max(QAT_BITS))
+            if fields[key] not in QAT_BITS:
+                raise CaseError(where, f"one of {', '.join(map(str, QAT_BITS))}", value)
+        elif key == "ranges":
+            fields[key] = _number(value, where, MIN_RANGE, MAX_RANGE)
+        elif key == "switches":
+            fields[key] = _switches(value, where)
         else:
             fields[key] = _boolean(value, where)
     conversion = Conversion(**fields)
     if (conflict := conversion.conflict()) is not None:
         raise CaseError(f"conversion.{conflict[0]}", conflict[1], conflict[2])
     return conversion
+
+
+def _switches(tree: object, field: str) -> dict[str, Switch]:
+    """Switches of the converter: any identifier may be asked for, only those it has are ever set."""
+    top = _object(tree, field, None)
+    if len(top) > MAX_SWITCHES:
+        raise CaseError(field, f"at most {MAX_SWITCHES} switches", len(top))
+    made: dict[str, Switch] = {}
+    for name, value in top.items():
+        if not name.isascii() or not name.isidentifier() or len(name) > MAX_NAME or name.startswith("__"):
+            raise CaseError(field, f"names of switches: identifiers of at most {MAX_NAME} letters", name)
+        where = f"{field}.{name}"
+        if isinstance(value, bool):
+            made[name] = value
+        elif isinstance(value, int):
+            made[name] = _integer(value, where, -MAX_SEED, MAX_SEED)
+        else:
+            if not isinstance(value, str) or not value.isascii() or not value.isidentifier() or len(value) > MAX_NAME:
+                raise CaseError(where, "true, false, an integer, or a word of letters, digits and underscores", value)
+            made[name] = value
+    return made
 
 
 def _inference(tree: object) -> Inference:

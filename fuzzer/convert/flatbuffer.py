@@ -90,7 +90,7 @@ def read(content: bytes) -> Flat:
                 name.decode(errors="replace") if name else "",
                 dtypes.get(tensor.Type(), str(tensor.Type())),
                 tuple(tensor.Shape(d) for d in range(tensor.ShapeLength())),
-                model.Buffers(tensor.Buffer()).DataLength() > 0,
+                _has_data(model.Buffers(tensor.Buffer())),
                 scales > 1,
                 tuple(float(quantization.Scale(k)) for k in range(scales)),
             )
@@ -122,6 +122,11 @@ def _operators(model: Any, codes: list[str]) -> tuple[str, ...]:
         graph = model.Subgraphs(g)
         found.update(codes[graph.Operators(i).OpcodeIndex()] for i in range(graph.OperatorsLength()))
     return tuple(sorted(found))
+
+
+def _has_data(buffer: Any) -> bool:
+    """Whether a buffer holds something, in the flatbuffer or (`use_buffer_offset`) behind it, where 1 means nothing."""
+    return bool(buffer.DataLength() > 0 or buffer.Offset() > 1)
 
 
 def _activation(op: Any) -> str:

@@ -16,7 +16,12 @@ from fuzzer.oracles.verdict import Verdict
 
 FAMILIES = {
     "op": "op x dtype x scheme",
-    "entry": "entry x scheme x switches",
+    "entry": "entry x scheme x I/O dtype",
+    "flags": "scheme x optimisations x flags x op set",
+    "data": "scheme x representative data",
+    "qat": "bits and symmetry of fake quantisation",
+    "dynamic": "unknown axes x entry x kind of scheme",
+    "switch": "switch of the converter and its value",
     "flat": "flatbuffer op x tensor type",
     "pair": "adjacent ops in the flatbuffer",
     "act": "fused activation of an op",
@@ -32,10 +37,17 @@ def features(record: CaseRun, verdicts: Sequence[Verdict], stats: Mapping[str, M
     case, found = record.case, set[str]()
     conversion = case.conversion
     scheme = conversion.scheme
-    found.add(
-        f"entry:{conversion.entry}/{scheme}/{conversion.io}/{int(conversion.per_channel)}{int(conversion.fallback)}"
-        f"{int(conversion.unfold_batch_matmul)}/{conversion.op_set}"
-    )
+    found.add(f"entry:{conversion.entry}/{scheme}/{conversion.io}")
+    flags = f"{int(conversion.per_channel)}{int(conversion.fallback)}{int(conversion.unfold_batch_matmul)}"
+    found.add(f"flags:{scheme}/{conversion.optimizations}/{flags}/{conversion.op_set}")
+    if conversion.calibrated:
+        found.add(f"data:{scheme}/{conversion.representative}")
+    if scheme == "qat":
+        found.add(f"qat:{conversion.qat_bits}/{int(conversion.qat_symmetric)}{int(conversion.qat_dense)}")
+    if conversion.dynamic != "none":
+        found.add(f"dynamic:{conversion.dynamic}/{conversion.entry}/{conversion.judged}")
+    ignored = {note.split()[1].partition("=")[0] for note in record.notes}
+    found.update(f"switch:{name}={value}" for name, value in conversion.switches.items() if name not in ignored)
     found.update(f"op:{typed.node.op}/{typed.type.dtype}/{scheme}" for typed in case.model.typed)
     if record.build_failure is not None:
         found.add(f"msg:build/{converter_message(record.build_failure.message)}")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzzer.case import Case
+from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT
 from fuzzer.execute.executor import STACK_SIGNAL, rss_mb
 from fuzzer.execute.protocol import BrokenFrame, ChannelClosed, receive, send
 from fuzzer.execute.stage import StageCell
@@ -51,7 +52,9 @@ class Limits:
 
     def timeout_for(self, case: Case) -> float:
         """CPU seconds a case may use. Roads over a SavedModel or Keras take five to fifteen times as long."""
-        return self.timeout_s * (1.0 if case.conversion.entry == "concrete_function" else 3.0)
+        conversion = case.conversion
+        factor = 6.0 if conversion.scheme in TFMOT else 3.0 if conversion.entry in DEAR_ENTRIES else 1.0
+        return self.timeout_s * factor
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ class CaseRun:
     content: bytes = b""
     flat: Flat | None = None
     runs: dict[str, RuntimeRun] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What our own code has to say of this run: switches that the converter does not have."""
     log: str = ""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds spent inside TensorFlow and TFLite by stage."""

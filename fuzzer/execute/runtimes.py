@@ -70,6 +70,8 @@ def run(record: CaseRun, runtime: str, stage: StageCell) -> RuntimeRun:
     try:
         with record.under_test("allocate"):
             interpreter = MAKERS[runtime](record.content, record.case.inference.threads)
+            if record.case.conversion.resized:
+                resize(interpreter, record.samples[0])
             interpreter.allocate_tensors()
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     except (RuntimeError, ValueError, NotImplementedError) as error:
@@ -89,6 +91,9 @@ def run(record: CaseRun, runtime: str, stage: StageCell) -> RuntimeRun:
                     interpreter.set_tensor(index, value)
                 interpreter.invoke()
                 result.samples.append([output(interpreter, slot) for slot in result.outputs])
+        if record.case.conversion.resized:
+            # Shapes that depend on the inputs' are known once a kernel has run.
+            result.outputs = _in_order(interpreter, [slot_of(d) for d in interpreter.get_output_details()])
     except (RuntimeError, ValueError) as error:
         result.invoke_failure = Failure(type(error).__name__, str(error))
     return result
@@ -106,13 +111,25 @@ def output(interpreter: Any, slot: Slot) -> Array:
     return value
 
 
+def resize(interpreter: Any, sample: Sequence[Array]) -> None:
+    """Tells an interpreter the shapes of a sample, where the flatbuffer does not know them."""
+    for position, detail in enumerate(interpreter.get_input_details()):
+        value = sample[_number(str(detail["name"]), position)]
+        if tuple(detail["shape"]) != value.shape:
+            interpreter.resize_tensor_input(detail["index"], value.shape)
+
+
+def _number(name: str, position: int) -> int:
+    """Which input of the model a slot is, by its name."""
+    found = _INPUT.search(name)
+    return int(found.group(1)) if found else position
+
+
 def feed(slots: Sequence[Slot], sample: Sequence[Array]) -> list[tuple[int, Array]]:
     """The tensors to set, by tensor index: inputs are matched by name, and quantised where the slot is."""
     feeds = []
     for position, slot in enumerate(slots):
-        found = _INPUT.search(slot.name)
-        number = int(found.group(1)) if found else position
-        feeds.append((slot.index, quantised(sample[number], slot)))
+        feeds.append((slot.index, quantised(sample[_number(slot.name, position)], slot)))
     return feeds
 
 
@@ -135,7 +152,7 @@ def _in_order(interpreter: Any, outputs: list[Slot]) -> list[Slot]:
     signatures = interpreter._get_full_signature_list()
     if not signatures:
         return outputs
-    named = next(iter(signatures.values()))["outputs"]
+    named = next(iter(signatures.values()))["outputs"]  # of several signatures one is converted
     by_index = {slot.index: slot for slot in outputs}
     ordered = [by_index[named[name]] for name in sorted(named) if named[name] in by_index]
     return ordered if len(ordered) == len(outputs) else outputs

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fuzzer.build import constants, run_eager, samples_of, weights_of
+from fuzzer.build import constants, run_eager, samples_of, trained_weights, weights_of
 from fuzzer.case import Case
 from fuzzer.case.codec import from_json
-from fuzzer.convert import converter_of, read, set_options
+from fuzzer.convert import converter_of, optimised, read, set_options, switches
 from fuzzer.execute import runtimes
 from fuzzer.execute.record import CaseRun, Failure
 from fuzzer.execute.stage import StageCell
@@ -53,6 +53,9 @@ def load() -> None:
     tf.keras.layers.Dense  # noqa: B018
     tf.lite.TFLiteConverter  # noqa: B018
     tf.lite.Interpreter  # noqa: B018
+    tf.compat.v1.lite.TFLiteConverter  # noqa: B018
+    if optimised.installed():
+        optimised.load(tf)
 
 
 def prepare(scratch: str) -> None:
@@ -73,6 +76,8 @@ def prepare(scratch: str) -> None:
 def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     """Dispatches a request."""
     command = request["command"]
+    if command == "switches":
+        return offer()
     case = from_json(request["case"])
     if command == "run":
         return judge(case, stage)
@@ -90,6 +95,15 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     if command == "save":
         return save(case, Path(request["folder"]), stage)
     raise ValueError(f"unknown command {command!r}")
+
+
+def offer() -> dict[str, Any]:
+    """What the installed packages offer beside what every release has: switches of the converter, and schemes."""
+    import tensorflow as tf
+
+    from fuzzer.case.conversion import TFMOT
+
+    return {"switches": switches.catalogue(tf), "schemes": list(TFMOT) if optimised.installed() else []}
 
 
 def judge(case: Case, stage: StageCell) -> dict[str, Any]:
@@ -135,7 +149,7 @@ def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -
     stage.set("reference")
     try:
         with record.under_test("reference"):
-            fixed = constants(tf, weights)
+            fixed = trained_weights(tf, case, constants(tf, weights), weights)
             record.reference = [run_eager(tf, case, sample, fixed) for sample in record.samples]
         stage.set("build")
         with record.under_test("build"):
@@ -146,13 +160,14 @@ def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -
     stage.set("convert")
     try:
         with record.under_test("convert"):
-            set_options(tf, converter, case.conversion, record.samples)
+            record.notes = set_options(tf, converter, case.conversion, record.samples)
             record.content = bytes(converter.convert())
     except Exception as error:
         # The converter raises whatever its layers raise; oracles sort refusals from internal errors.
         record.convert_failure = Failure(type(error).__name__, str(error))
-        record.log = _log()
+        record.log = "\n".join([*record.notes, _log()])
         return record
+    record.log = "\n".join(record.notes)
     record.flat = read(record.content)
     for runtime in case.inference.runtimes if only is None else only:
         record.runs[runtime] = runtimes.run(record, runtime, stage)

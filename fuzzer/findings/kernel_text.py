@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzzer.case import Case
-from fuzzer.findings.run_text import details, fill
+from fuzzer.findings.run_text import allocate, details, fill
 from fuzzer.oracles.verdict import Kind, Verdict
 
 _STEP_OF = '''
@@ -101,17 +101,20 @@ def between_kernels(case: Case, verdict: Verdict) -> list[str]:
         if integers:
             size = _NO_SIZE
         else:
-            times = f" * {_RELATIVE[conversion.scheme] / LIMITS[conversion.scheme]!r}"
+            times = f" * {_RELATIVE[conversion.judged] / LIMITS[conversion.judged]!r}"
             size = '        if outputs[o].dtype.kind == "f":\n' + _indented(_CHANNEL.replace("@times@", times))
             size += "\n        else:\n            size = 1"
     else:
-        times = f" * {_RELATIVE[conversion.scheme] / LIMITS[conversion.scheme]!r}"
+        times = f" * {_RELATIVE[conversion.judged] / LIMITS[conversion.judged]!r}"
         size = "        size = steps[o % len(steps)]\n        if not size:\n" + _indented(
             _CHANNEL.replace("@times@", times)
         )
-        ordered = len(case.model.outputs) > 1 and conversion.entry != "concrete_function"
+        ordered = len(case.model.outputs) > 1 and conversion.has_signature
         made = "interpreter.get_output_details()"
         functions = fill(_STEP_OF, details=made)
+        if conversion.resized:
+            at = next(i for i, line in enumerate(functions) if "allocate_tensors" in line)
+            functions[at : at + 1] = [f"    {line}" for line in allocate(case)]
         if ordered:
             at = next(i for i, line in enumerate(functions) if made in line)
             functions[at : at + 1] = [f"    {line}" for line in details(case)]

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from fuzzer.build.keras_model import layer_fits
 from fuzzer.case import Case, TypedNode
-from fuzzer.findings import layout, source
+from fuzzer.case.conversion import TFMOT
+from fuzzer.findings import layout, road_text, source
+from fuzzer.findings.road_text import weight_names, weights_first
 from fuzzer.findings.source import NotInlineError, literal, name
 from fuzzer.ops import REALS
 
-KERAS = {"keras": "tf.keras", "legacy_keras": "tf_keras"}
+KERAS = {"keras": "tf.keras", "keras_export": "tf.keras", "legacy_keras": "tf_keras"}
 """The Keras of an entry, as the reproducer calls it."""
 _OP_LAYER = '''
 class Op(@keras@.layers.Layer):
@@ -26,6 +28,16 @@ class Op(@keras@.layers.Layer):
         several = isinstance(inputs, (list, tuple))
         return self.function(*inputs) if several else self.function(inputs)
 '''
+_OP_CONFIG = """
+    def get_config(self):
+        return {**super().get_config(), "function": self.function}
+"""
+_OP_CONSTRUCTOR = """    def __init__(self, function):
+        super().__init__()
+"""
+_OP_CLONED = """    def __init__(self, function, **options):
+        super().__init__(**options)
+"""
 
 
 @dataclass
@@ -45,14 +57,19 @@ class ModelText:
     def function(self) -> list[str]:
         """`def model(...)` and the functions it calls."""
         body: list[ast.stmt] = []
+        for i, type_ in enumerate(self.case.model.inputs):
+            if self._trained(type_.dtype):
+                body.append(source.assignment(f"x{i}", _call("activation", [name(f"x{i}")])))
         for typed in self.case.model.typed:
             body.extend(self._node(typed, list(typed.node.operands)))
         inputs = [f"x{i}" for i in range(len(self.case.model.inputs))]
-        arguments = [*weight_names(self.case), *inputs] if self.truth else list(inputs)
+        first = self.truth or weights_first(self.case)
+        arguments = [*weight_names(self.case), *inputs] if first else list(inputs)
         arguments += ["real=None"] if self.truth and needs_real(self.case) else []
         head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
         lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
-        return [*self._helpers(), *lines]
+        settings = [*road_text.listed(self.case), *road_text.training(self.case)]
+        return [*settings, *self._helpers(), *lines]
 
     def _helpers(self) -> list[str]:
         return [line for text in self._functions.values() for line in ("", "", *text)]
@@ -83,6 +100,8 @@ class ModelText:
         except NotInlineError:
             made = [source.assignment(typed.name, self._called(typed, bound))]
         last = made[-1]
+        if self._trained(typed.type.dtype) and isinstance(last, ast.Assign):
+            last.value = _call("activation", [last.value])
         if self.tracked and isinstance(last, ast.Assign):
             last.value = _call("after", [last.value])
         return made
@@ -101,6 +120,10 @@ class ModelText:
         if typed.type.dtype not in REALS:
             return made
         return _call("tf.cast", [made, layout.expression(f"real or {layout.string(typed.type.dtype)}")])
+
+    def _trained(self, dtype: str) -> bool:
+        """Whether values of a dtype are rounded by fake quantisation."""
+        return self.case.conversion.scheme == "qat" and dtype == "float32"
 
     def _bound(self, typed: TypedNode, operands: list[str]) -> dict[str, ast.expr]:
         given = {k: literal(v) for k, v in typed.node.attrs.items()}
@@ -135,7 +158,7 @@ class ModelText:
         keras = KERAS[self.case.conversion.entry]
         body: list[str] = []
         for i, t in enumerate(self.case.model.inputs):
-            shape, dtype = repr(t.shape), layout.string(t.dtype)
+            shape, dtype = repr(self.case.conversion.signature_shape(t.shape)), layout.string(t.dtype)
             body += layout.assign(f"x{i}", f'{keras}.Input(batch_shape={shape}, dtype={dtype}, name="x{i}")', 4)
         wrapped = False
         for typed in self.case.model.typed:
@@ -146,8 +169,12 @@ class ModelText:
                 body += self._op_layer(typed)
         inputs = ", ".join(f"x{i}" for i in range(len(self.case.model.inputs)))
         body.append(f"    return {keras}.Model([{inputs}], [{', '.join(self.case.model.outputs)}])")
-        helpers = ["", *_OP_LAYER.replace("@keras@", keras).rstrip().splitlines()] if wrapped else []
-        return [*helpers, *self._helpers(), "", "", "def keras_model():", *body]
+        layer = _OP_LAYER
+        if self.case.conversion.scheme in TFMOT:
+            layer = _OP_LAYER.replace(_OP_CONSTRUCTOR, _OP_CLONED) + _OP_CONFIG
+        helpers = ["", *layer.replace("@keras@", keras).rstrip().splitlines()] if wrapped else []
+        lines = [*helpers, *self._helpers(), "", "", "def keras_model():", *body]
+        return [*lines, *road_text.optimised(self.case, wrapped)]
 
     def _op_layer(self, typed: TypedNode) -> list[str]:
         letters = list("abcdefgh"[: len(typed.node.operands)])
@@ -207,11 +234,6 @@ def _def(head: str) -> list[str]:
     return [f"{start}(", *arguments, "):"]
 
 
-def weight_names(case: Case) -> list[str]:
-    """The variables that hold the weights, in the campaign's order."""
-    return [f"{typed.name}_{slot.name}" for typed in case.model.typed for slot in typed.slots]
-
-
 def needs_real(case: Case) -> bool:
     """Whether some op names a float dtype, so that the model has to be told which one stands for it."""
     return any(
@@ -229,99 +251,10 @@ def _named(value: ast.expr, names: Sequence[str]) -> bool:
 
 def convert(case: Case, truth: bool, guard: Sequence[str] = (), build_only: bool = False) -> list[str]:
     """The function `convert`. `guard` lines go right before the conversion; `build_only` stops before it."""
-    entry = case.conversion.entry
-    options = [] if build_only else _options(case)
+    options = [] if build_only else road_text.options(case)
     end = ["return converter" if build_only else "return converter.convert()"]
-    ending = [*options, *guard, *end]
-    if entry == "keras":
-        body = ["converter = tf.lite.TFLiteConverter.from_keras_model(keras_model())", *ending]
-    elif entry == "concrete_function":
-        made = "tf.lite.TFLiteConverter.from_concrete_functions([function])"
-        body = [*_traced(case, truth), *layout.assign("converter", made), *ending]
-    else:
-        module = "module" if entry == "legacy_keras" else "tf.Module()"
-        body = [
-            *_traced(case, truth),
-            "with tempfile.TemporaryDirectory() as folder:",
-            f"    tf.saved_model.save({module}, folder, signatures=function)",
-            "    converter = tf.lite.TFLiteConverter.from_saved_model(folder)",
-            *(f"    {line}" for line in ending),
-        ]
+    body, folder = road_text.road(case, truth)
+    indent = "    " if folder else ""
+    body += [f"{indent}{line}" for line in [*options, *guard, *end]]
     what = "The converter for the model." if build_only else "The model as a TFLite flatbuffer."
     return ["", "", "def convert():", f'    """{what}"""', *(f"    {line}" for line in body)]
-
-
-_DEPTH = 8
-"""The deepest that lines of `convert` are indented."""
-_FIXED = "input_signature=specs, autograph=False"
-
-
-def _inside(lines: Sequence[str]) -> list[str]:
-    """Lines that were laid out at that depth, without their indentation."""
-    return [line[_DEPTH:] for line in lines]
-
-
-def _traced(case: Case, truth: bool) -> list[str]:
-    """The concrete function that is converted."""
-    inputs = [f"x{i}" for i in range(len(case.model.inputs))]
-    lines: list[str] = []
-    if case.conversion.entry == "legacy_keras":
-        lines = [
-            "network = keras_model()",
-            "module = tf.Module()",
-            "module.variables_of_model = network.variables",
-        ]
-        given = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
-        function = f"lambda {', '.join(inputs)}: network({given})"
-    elif truth and (weights := weight_names(case)):
-        function = f"lambda {', '.join(inputs)}: model({', '.join([*weights, *inputs])})"
-    else:
-        function = "model"
-    specs = ", ".join(f'tf.TensorSpec({t.shape!r}, tf.{t.dtype}, name="x{i}")' for i, t in enumerate(case.model.inputs))
-    return [
-        *lines,
-        *_inside(layout.assign("specs", f"[{specs}]", _DEPTH)),
-        *_inside(layout.assign("function", f"tf.function({function}, {_FIXED})", _DEPTH)),
-        "function = function.get_concrete_function()",
-    ]
-
-
-def _options(case: Case) -> list[str]:
-    """The converter's switches, those at their default left out."""
-    conversion = case.conversion
-    lines = []
-    if conversion.optimizations == "default":
-        lines.append("converter.optimizations = [tf.lite.Optimize.DEFAULT]")
-    if conversion.scheme == "float16":
-        lines.append("converter.target_spec.supported_types = [tf.float16]")
-    if conversion.integer:
-        lines.append(f"converter.representative_dataset = lambda: {_calibration(case)}")
-    chosen = {
-        "int8": ["TFLITE_BUILTINS"] if conversion.fallback else ["TFLITE_BUILTINS_INT8"],
-        "int16x8": [
-            "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
-            *(["TFLITE_BUILTINS"] if conversion.fallback else []),
-        ],
-    }.get(conversion.scheme, ["TFLITE_BUILTINS"])
-    if conversion.op_set == "select_tf":
-        chosen.append("SELECT_TF_OPS")
-    if chosen != ["TFLITE_BUILTINS"]:
-        ops = ", ".join(f"tf.lite.OpsSet.{op}" for op in chosen)
-        lines += _inside(layout.assign("converter.target_spec.supported_ops", f"[{ops}]", _DEPTH))
-    if conversion.integer and conversion.io != "float32":
-        lines.append(f"converter.inference_input_type = tf.{conversion.io}")
-        lines.append(f"converter.inference_output_type = tf.{conversion.io}")
-    if not conversion.per_channel:
-        lines.append("converter._experimental_disable_per_channel = True")
-    if conversion.unfold_batch_matmul:
-        lines.append("converter.unfold_batchmatmul = True")
-    return lines
-
-
-def _calibration(case: Case) -> str:
-    """The judged samples, repeated as often as the campaign does."""
-    have = len(case.inference.inputs)
-    asked = max(case.conversion.calibration, have)
-    if asked % have == 0:
-        return "samples" if asked == have else f"samples * {asked // have}"
-    return f"(samples * {-(-asked // have)})[:{asked}]"

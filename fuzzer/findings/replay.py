@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuzzer.case import Case, decode
+from fuzzer.case.conversion import TFMOT
+from fuzzer.convert import optimised
 from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings.examiner import REPEATS, Examiner
@@ -90,6 +92,8 @@ def replay(chosen: Sequence[Target], limits: Limits | None = None) -> Iterator[R
 
 
 def _one(examiner: Examiner, target: Target) -> Replayed:
+    if target.case.conversion.scheme in TFMOT and not optimised.installed():
+        return Replayed(target, "gone", optimised.INSTALL)
     result = Replayed(target, "gone", "nothing to see")
     for _ in range(REPEATS):
         seen = examiner.observe(target.case, target.verdict, fresh=True, patient=True)

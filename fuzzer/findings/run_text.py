@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuzzer.case import Case
+from fuzzer.case.conversion import KERAS_ENTRIES
 from fuzzer.findings import layout
 
 RESOLVERS = {
@@ -93,7 +94,7 @@ def feed(case: Case) -> list[str]:
 def details(case: Case) -> list[str]:
     """`details = ...`: the outputs in the model's order."""
     lines = ["details = interpreter.get_output_details()"]
-    if len(case.model.outputs) > 1 and case.conversion.entry != "concrete_function":
+    if len(case.model.outputs) > 1 and case.conversion.has_signature:
         lines += [
             "# Signatures name the outputs in the model's order; the flatbuffer has an order of its own.",
             'signature = next(iter(interpreter._get_full_signature_list().values()))["outputs"]',
@@ -101,6 +102,23 @@ def details(case: Case) -> list[str]:
             "details = [details[signature[key]] for key in sorted(signature)]",
         ]
     return lines
+
+
+def allocate(case: Case) -> list[str]:
+    """Lines that allocate the tensors of `interpreter`; inputs get their shapes where the flatbuffer has none."""
+    if not case.conversion.resized:
+        return ["interpreter.allocate_tensors()"]
+    shapes = [t.shape for t in case.model.inputs]
+    if len(shapes) == 1:
+        shape, lines = repr(shapes[0]), []
+    else:
+        shape, lines = "shape", [f'    shape = {shapes!r}[int(re.findall(r"x(\\d+)", detail["name"])[-1])]']
+    return [
+        "for detail in interpreter.get_input_details():",
+        *lines,
+        f'    interpreter.resize_tensor_input(detail["index"], {shape})',
+        "interpreter.allocate_tensors()",
+    ]
 
 
 def invoke(case: Case) -> list[str]:
@@ -112,7 +130,7 @@ def invoke(case: Case) -> list[str]:
 
 
 def _reset(case: Case) -> list[str]:
-    stateful = len(case.inference.inputs) > 1 or case.conversion.entry == "legacy_keras"
+    stateful = len(case.inference.inputs) > 1 or case.conversion.entry in KERAS_ENTRIES
     return ["interpreter.reset_all_variables()"] if stateful else []
 
 
@@ -134,7 +152,7 @@ def run(case: Case) -> list[str]:
     body = [
         '"""The outputs under a runtime, of all samples in one list."""',
         "interpreter = interpreter_of(runtime, flatbuffer)",
-        "interpreter.allocate_tensors()",
+        *allocate(case),
         *details(case),
         "outputs = []",
         *invoke(case),

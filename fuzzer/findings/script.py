@@ -17,6 +17,7 @@ from fuzzer.findings import layout, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_text import KERAS, ModelText, convert
+from fuzzer.findings.road_text import needs_folder, reference_call, tfmot_imports
 from fuzzer.findings.tensors import Tensors, samples, weights
 from fuzzer.findings.truth_text import against_truth
 from fuzzer.oracles.confirm.truth import jumps
@@ -56,7 +57,7 @@ class _Script:
     @cached_property
     def truth(self) -> bool:
         """Whether the base is the float64 truth."""
-        return self.compares and self.case.conversion.scheme == "float32"
+        return self.compares and self.case.conversion.judged == "float32"
 
     @cached_property
     def tracked(self) -> bool:
@@ -89,7 +90,7 @@ class _Script:
     def needs_samples(self) -> bool:
         """Whether inputs are needed: to run something, or to calibrate."""
         before = self.reach in (Stage.BUILD, Stage.CONVERT, Stage.ALLOCATE)
-        calibrates = self.case.conversion.integer and self.reach is not Stage.BUILD
+        calibrates = self.case.conversion.calibrated and self.reach is not Stage.BUILD
         return not before or calibrates
 
     @property
@@ -127,10 +128,11 @@ class _Script:
         modules = {"os", "sys"}
         if self.verdict.kind in DEATHS:
             modules |= {"subprocess", "resource" if self.verdict.kind is Kind.OUT_OF_MEMORY else "signal"}
-        if self.case.conversion.entry in ("saved_model", "legacy_keras") and self.reach is not Stage.REFERENCE:
+        if needs_folder(self.case) and self.reach is not Stage.REFERENCE:
             modules.add("tempfile")
         runs = self.reach in (Stage.INVOKE, Stage.COMPARE)
-        if runs and len(self.case.model.inputs) > 1:
+        resized = self.case.conversion.resized and self.reach is Stage.ALLOCATE
+        if (runs or resized) and len(self.case.model.inputs) > 1:
             modules.add("re")
         if self.needs_litert:
             modules.add("importlib.metadata")
@@ -147,7 +149,7 @@ class _Script:
         if self.needs_litert:
             lines.append("from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter")
         if self._keras and self.case.conversion.entry == "legacy_keras":
-            lines.append("import tf_keras")
+            lines += ["import tf_keras", *tfmot_imports(self.case)]
         shown = []
         shown += ['"ai-edge-litert", importlib.metadata.version("ai-edge-litert")'] if self.needs_litert else []
         shown += ['"tf-keras", tf_keras.__version__'] if "import tf_keras" in lines else []
@@ -189,7 +191,7 @@ class _Script:
             limit = float(_FACTOR)
         else:
             body = between_kernels(self.case, self.verdict)
-            limit = LIMITS.get(self.case.conversion.scheme, 0.0)
+            limit = LIMITS.get(self.case.conversion.judged, 0.0)
         if self.verdict.kind is Kind.NAN_PROPAGATION:
             limit = 0.0
         return [
@@ -204,7 +206,7 @@ class _Script:
     def _to_interpreter(self, invoke: bool, guard: Sequence[str] = ()) -> list[str]:
         """Lines that allocate, and invoke when asked to, on the guilty runtime."""
         made = run_text.interpreter(self.guilty[0], self.case.inference.threads)
-        lines = [*made, "interpreter.allocate_tensors()"]
+        lines = [*made, *run_text.allocate(self.case)]
         return [*lines, *guard, *run_text.invoke(self.case)] if invoke else [*guard, *lines]
 
     def _error(self) -> list[str]:
@@ -245,18 +247,19 @@ class _Script:
         listing = ["details = interpreter.get_output_details()"]
         if self.verdict.kind is not Kind.OUTPUT_COUNT:
             listing = run_text.details(case)
+        declared = [*listing, 'declared = [tuple(map(int, detail["shape"])) for detail in details]']
         return [
             "",
             "",
             *layout.assign("expected", repr(want)),
             "flatbuffer = convert()",
             *run_text.interpreter(self.guilty[0], case.inference.threads),
-            "interpreter.allocate_tensors()",
-            *listing,
-            'declared = [tuple(map(int, detail["shape"])) for detail in details]',
+            *run_text.allocate(case),
+            *([] if case.conversion.resized else declared),
             "inputs = samples[0]",
             *run_text.feed(case),
             "interpreter.invoke()",
+            *(declared if case.conversion.resized else []),
             "outputs = []",
             *run_text.read(case),
             "actual = [(y.shape, y.dtype.name) for y in outputs]",
@@ -327,8 +330,7 @@ class _Script:
         """The part that dies."""
         guard = self._guard()
         if self.reach is Stage.REFERENCE:
-            constants = "*(tf.constant(x) for x in inputs)"
-            body = [*guard, "for inputs in samples:", f"    model({constants})"]
+            body = [*guard, "for inputs in samples:", f"    {reference_call(self.case)}"]
         elif self.reach is Stage.BUILD:
             body = [*guard, "convert()"]
         elif self.reach is Stage.CONVERT:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
-from fuzzer.case import Case
+from fuzzer.case import Case, Conversion
+from fuzzer.case.conversion import KERAS_ENTRIES
 from fuzzer.oracles.messages import HEAP_CORRUPTION
 from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
 
@@ -27,18 +28,30 @@ def title_of(verdict: Verdict, case: Case) -> str:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
         return _line(f"{where}: {verdict.message}")
     if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE:
-        return _line(f"{where}: {verdict.message} ({case.conversion.scheme})")
+        return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"
     # Calibration runs the float model: what dies there does not depend on the scheme it is done for.
-    scheme = "calibrated" if "calibrator" in verdict.message else case.conversion.scheme
+    scheme = "calibrated" if "calibrator" in verdict.message else settings(case.conversion)
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
+
+
+def settings(conversion: Conversion) -> str:
+    """The scheme, and what else of the road is not plain in a minimised case: it is part of the defect."""
+    extra = [f"{name}={value}" for name, value in sorted(conversion.switches.items())]
+    if "sparsity" in conversion.optimizations:
+        extra.append("sparsity")
+    if conversion.dynamic != "none":
+        extra.append("dynamic shapes")
+    if conversion.representative == "absent":
+        extra.append("no representative data")
+    return ", ".join([conversion.scheme, *extra])
 
 
 def chain(case: Case) -> str:
     """The ops of a case in order, repeated ones once; recurrent ops that are not unrolled are all WHILE loops."""
-    layers = case.conversion.entry in ("keras", "legacy_keras")  # layers loop, whatever the attribute says
+    layers = case.conversion.entry in KERAS_ENTRIES  # layers loop, whatever the attribute says
     names = (
         "while loop" if n.spec.recurrent and (layers or not n.attrs.get("unroll")) else n.op for n in case.model.nodes
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from fuzzer.case import DEFAULT_INPUTS, Case
+from fuzzer.case.conversion import DEAR_ENTRIES
 from fuzzer.errors import GenerateAnother
 from fuzzer.mutate.attributes import add_input, change_attribute, change_dtype, change_shape
-from fuzzer.mutate.conversion import change_entry, change_scheme, toggle_flag
+from fuzzer.mutate.conversion import change_entry, change_scheme, toggle_dynamic, toggle_flag, toggle_switch
 from fuzzer.mutate.crossover import cross
 from fuzzer.mutate.draft import Draft, draft_of
 from fuzzer.mutate.draw import WILD
@@ -63,6 +64,8 @@ MUTATORS = (
     Mutator(add_input, 0.7),
     Mutator(change_scheme, 3),
     Mutator(toggle_flag, 2),
+    Mutator(toggle_switch, 0.7),
+    Mutator(toggle_dynamic, 0.4),
     Mutator(change_entry, 0.6),
     Mutator(change_weight, 2),
     Mutator(scale_weight, 1),
@@ -99,9 +102,9 @@ def mutate(case: Case, rng: Random) -> tuple[Case, str]:
     for mutator in edits:
         if draft.nodes:
             mutator.edit(draft, rng)
-    if case.conversion.entry != "concrete_function" and rng.random() < LEAVE_DEAR_ROAD:
+    if draft.conversion.entry in DEAR_ENTRIES and rng.random() < LEAVE_DEAR_ROAD:
         # Offspring inherits the road; without this the corpus drifts to the roads that cost five times as much.
-        draft.conversion = replace(draft.conversion, entry="concrete_function")
+        draft.conversion = draft.conversion.over("concrete_function")
     return repair(draft, rng), edits[0].name
 
 

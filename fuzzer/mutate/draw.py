@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 
-from fuzzer.case import DEFAULT_INPUTS, IO_DTYPES, Conversion, Inference, Recipe
+from fuzzer.case import DEFAULT_INPUTS, DYNAMIC, Conversion, Inference, Recipe, Switch
+from fuzzer.case.conversion import QAT_BITS
 from fuzzer.ops import Op, TensorType, Value, registry
 
 MAX_SEED = 1 << 16
 
-_SCHEME_WEIGHTS = {"float32": 42, "int8": 26, "dynamic": 12, "int16x8": 10, "float16": 10}
-# A SavedModel costs 0.22 s, Keras 0.2 s, legacy Keras 0.7 s and a concrete function 0.045 s (measured), so
-# the dear roads are drawn in proportion to what they may teach, not evenly.
-_ENTRY_WEIGHTS = {"concrete_function": 972, "saved_model": 12, "keras": 12, "legacy_keras": 4}
+_SCHEME_WEIGHTS = {
+    "float32": 398,
+    "int8": 245,
+    "dynamic": 115,
+    "int16x8": 97,
+    "float16": 97,
+    "qat": 36,
+    "uint8_v1": 6,
+    "int8_v1": 6,
+}
+_OPTIONAL_WEIGHT = 0.25
+"""Of a scheme that needs an optional package: one to three seconds a case (measured), so one in 4,000 each."""
+# A SavedModel costs 0.25 s, Keras 0.2 to 0.3 s, legacy Keras 0.7 s, the others 0.045 s (measured), so the dear roads
+# are drawn in proportion to what they may teach, not evenly.
+_ENTRY_WEIGHTS = {
+    "concrete_function": 914,
+    "frozen_graph": 28,
+    "session": 28,
+    "concrete_function_variables": 7,
+    "saved_model": 7,
+    "saved_model_signatures": 4,
+    "keras": 6,
+    "keras_export": 3,
+    "legacy_keras": 3,
+}
+_REPRESENTATIVE_WEIGHTS = {"samples": 86, "narrow": 4, "wide": 4, "constant": 2, "one": 2, "absent": 2}
+_DYNAMIC_WEIGHTS = {"none": 93, "batch": 3, "spatial": 2, "all": 2}
+SWITCH_SHARE = 0.12
+"""Share of fresh conversions that set a switch or more."""
 _DTYPE_WEIGHTS = {"float32": 94, "int32": 3, "float16": 2, "int64": 1}
+_RANGES = (1.0, 6.0, 16.0, 100.0)
 _CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 32)
 _MANY_CHANNELS = (33, 48, 63, 64, 67, 96, 127, 128)
 """Powers of two and their neighbours, primes. The converter quantises weights of 1,024 elements and more only
@@ -51,7 +78,7 @@ _OFFSETS = (-1.0, -2.0, -0.999999, -1.001, -0.5, 1e-4)
 """Against the 1 that is added to gammas and variances: zero, minus one, tiny, tiny and negative."""
 
 
-def choice(rng: Random, weights: dict[str, int]) -> str:
+def choice(rng: Random, weights: Mapping[str, float]) -> str:
     """A key, drawn by its weight."""
     return rng.choices(list(weights), list(weights.values()))[0]
 
@@ -170,18 +197,70 @@ def tensor_type(rng: Random, rank: int, op: Op | None = None) -> TensorType:
     return TensorType(shape(rng, rank, op.empty), dtype(rng, op))
 
 
+# --- conversions ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Offer:
+    """What the installed packages add to what every release has: a driver asks its executor once."""
+
+    switches: dict[str, tuple[Switch, ...]] = field(default_factory=dict)
+    schemes: tuple[str, ...] = ()
+
+
+_OFFER = Offer()
+
+
+def take_offer(switches: Mapping[str, Sequence[Switch]], schemes: Sequence[str]) -> None:
+    """From now on these switches and optional schemes are drawn too. The same offer and seed give the same cases."""
+    _OFFER.switches = {name: tuple(switches[name]) for name in sorted(switches)}
+    _OFFER.schemes = tuple(sorted(schemes))
+
+
 def conversion(rng: Random) -> Conversion:
     """A whole conversion."""
-    scheme = choice(rng, _SCHEME_WEIGHTS)
-    return Conversion(
-        entry=choice(rng, _ENTRY_WEIGHTS),
-        scheme=scheme,
-        io=rng.choice(IO_DTYPES[scheme]),
+    drawn = Conversion(
+        entry=entry(rng),
         per_channel=rng.random() < 0.85,
         fallback=rng.random() < 0.7,
         op_set="builtins" if rng.random() < 0.97 else "select_tf",
         unfold_batch_matmul=rng.random() < 0.08,
-    ).repaired()
+        dynamic=choice(rng, _DYNAMIC_WEIGHTS),
+        switches=switches(rng) if rng.random() < SWITCH_SHARE else {},
+    )
+    return with_scheme(rng, drawn, scheme(rng))
+
+
+def with_scheme(rng: Random, old: Conversion, name: str) -> Conversion:
+    """The conversion under a scheme, with everything drawn that belongs to one; it may change the road."""
+    moved = replace(
+        old,
+        scheme=name,
+        representative=choice(rng, _REPRESENTATIVE_WEIGHTS),
+        qat_bits=8 if rng.random() < 0.6 else rng.choice(QAT_BITS),
+        qat_symmetric=rng.random() < 0.8,
+        qat_dense=rng.random() < 0.1,
+        ranges=6.0 if rng.random() < 0.5 else rng.choice(_RANGES),
+    )
+    moved = replace(moved, optimizations=optimizations(rng, moved))
+    moved = replace(moved, io=rng.choice(moved.allowed_io()))
+    allowed = moved.allowed_entries()
+    if moved.entry not in allowed:
+        moved = replace(moved, entry=allowed[0] if rng.random() < 0.6 else rng.choice(allowed))
+    return moved.repaired()
+
+
+def optimizations(rng: Random, given: Conversion) -> str:
+    """What the scheme allows, the usual one in 19 of 20."""
+    allowed = given.allowed_optimizations()
+    return allowed[0] if rng.random() < 0.95 else rng.choice(allowed)
+
+
+def switches(rng: Random) -> dict[str, Switch]:
+    """One switch of the installed converter, sometimes two or three."""
+    names = list(_OFFER.switches)
+    chosen = rng.sample(names, min(len(names), rng.choice((1, 1, 1, 2, 3))))
+    return {name: rng.choice(_OFFER.switches[name]) for name in sorted(chosen)}
 
 
 def entry(rng: Random) -> str:
@@ -191,7 +270,23 @@ def entry(rng: Random) -> str:
 
 def scheme(rng: Random) -> str:
     """A quantisation scheme."""
-    return choice(rng, _SCHEME_WEIGHTS)
+    weights = {**_SCHEME_WEIGHTS, **dict.fromkeys(_OFFER.schemes, _OPTIONAL_WEIGHT)}
+    return choice(rng, weights)
+
+
+def representative(rng: Random) -> str:
+    """Calibration data."""
+    return choice(rng, _REPRESENTATIVE_WEIGHTS)
+
+
+def dynamic(rng: Random) -> str:
+    """Axes the converter does not know."""
+    return rng.choice(DYNAMIC[1:])
+
+
+def ranges(rng: Random) -> float:
+    """The range of activations where nothing is calibrated."""
+    return rng.choice(_RANGES)
 
 
 def op(rng: Random) -> Op:

@@ -6,7 +6,6 @@ ranks and dtypes: no pattern leads to most of the ops, and repair would reach th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case, Node, type_node
@@ -53,7 +52,7 @@ def draw_pattern(rng: Random) -> Pattern:
 def _draft(rng: Random, pattern: Pattern) -> Draft:
     conversion = draw.conversion(rng)
     if pattern.entries and rng.random() < 0.4:
-        conversion = replace(conversion, entry=rng.choice(pattern.entries))
+        conversion = conversion.over(rng.choice(pattern.entries))
     draft = Draft(
         [draw.tensor_type(rng, pattern.rank)], [], [], [], conversion, draw.inference(rng, conversion.integer)
     )

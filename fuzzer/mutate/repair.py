@@ -7,10 +7,12 @@ is a valid model, and none is thrown away.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case, Conversion, Model, Node, check_budget, type_node
+from fuzzer.case.conversion import ENTRIES, KERAS_ENTRIES, TFMOT
 from fuzzer.case.model import MAX_COST, MAX_INPUTS, MAX_TOTAL_BYTES, TypedNode, check_type
 from fuzzer.errors import CaseError, GenerateAnother, UnfitError
 from fuzzer.mutate import draw
@@ -247,10 +249,31 @@ class _Repair:
         self.nodes = [node for node in self.nodes if node.key in needed]
 
     def _conversion(self, model: Model) -> Conversion:
-        """A road that takes these ops: recurrent layers exist as layers in legacy Keras only."""
+        """A road that takes these ops and inputs, with the switches they need."""
         conversion = self.draft.conversion.repaired()
+        specs = [node.spec for node in model.nodes]
         odd = any(t.dtype != "float32" for t in model.inputs) or self.draft.odd or self.draft.spare
         # Keras feeds and returns floats, and counts inputs and outputs in its own way.
-        if conversion.entry in ("keras", "legacy_keras") and odd:
-            conversion = replace(conversion, entry="concrete_function")
+        if conversion.entry in KERAS_ENTRIES and odd:
+            conversion = conversion.over("concrete_function")
+        if conversion.scheme in TFMOT and not any(_layer_with_weights(typed) for typed in model.typed):
+            # Nothing of it would be pruned, clustered or trained.
+            conversion = replace(conversion, scheme=conversion.judged).repaired()
+        roads = [e for e in ENTRIES if all(not s.entries or e in s.entries for s in specs)]
+        if roads and conversion.entry not in roads:
+            conversion = conversion.over(self.rng.choice(roads))
+        needed = {name: value for s in specs for name, value in s.switches.items()}
+        if needed and zlib.crc32(repr(model.nodes).encode()) % 10:
+            # Without them such an op is refused, which is worth a look in one case of ten.
+            conversion = replace(conversion, switches={**needed, **conversion.switches}).repaired()
+        if len(model.inputs) > 1 and conversion.io == "int8" and conversion.scheme in ("qat", *TFMOT):
+            # The inputs of such a flatbuffer are named after fake quantisation: nobody could tell them apart.
+            conversion = replace(conversion, io="uint8")
+        if conversion.dynamic != "none" and any(s.static or s.recurrent for s in specs):
+            conversion = replace(conversion, dynamic="none")
         return conversion
+
+
+def _layer_with_weights(typed: TypedNode) -> bool:
+    """Whether tensorflow-model-optimization would have something to do with a node."""
+    return typed.node.spec.keras is not None and bool(typed.node.spec.keras_weights) and typed.type.dtype == "float32"

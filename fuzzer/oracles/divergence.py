@@ -45,7 +45,7 @@ class Divergence:
 
 def base_of(record: CaseRun) -> str:
     """The name of what a case's runtimes are compared with."""
-    if record.case.conversion.scheme == "float32":
+    if record.case.conversion.judged == "float32":
         return EAGER
     reference = record.runs.get(REFERENCE_RUNTIME)
     if reference is not None and reference.complete:

@@ -19,6 +19,12 @@ _REFUSALS = tuple(
         r"not yet supported for op",
         # lite.py: checks of flag combinations.
         r"not supported (?:by|for|with|in)",
+        r"is only supported for",
+        r"Expected bias type to be",
+        # lite.py, QuantizationMode and `_validate_inference_input_output_types`: no or unfitting data were given.
+        r"`representative_dataset` must be specified",
+        r"inference_input_type and inference_output_type must be",
+        r"must be defined when",
         r"is not supported",
         r"unsupported (?:input |output |data ?)?type",
         # prepare_composite_functions_tf.cc checks the arity of `embedding_matmul` only: ids of a rank or dtype that the

@@ -22,7 +22,7 @@ STEP_NOISE = 1e-3
 
 def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Verdict]:
     """One verdict for all runtimes that are suspiciously far from the base."""
-    scheme = record.case.conversion.scheme
+    scheme = record.case.conversion.judged
     guilty = [d for d in divergences.values() if d.runtime != d.base and _suspicious(d, scheme)]
     if not guilty or record.case.model.random:
         return

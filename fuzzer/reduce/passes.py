@@ -283,10 +283,15 @@ def plain_samples(case: Case) -> Iterator[Case]:
 
 
 def plain_conversion(case: Case) -> Iterator[Case]:
-    """The plain conversion, then each field plain."""
+    """The plain conversion, the plain road, a scheme of the guide, fewer switches; then each field plain."""
     plain = Conversion()
     yield replace(case, conversion=plain)
     yield replace(case, conversion=replace(plain, scheme=case.conversion.scheme).repaired())
+    yield replace(case, conversion=case.conversion.over(plain.entry))
+    yield replace(case, conversion=replace(case.conversion, scheme=case.conversion.judged).over(plain.entry))
+    for name in case.conversion.switches:
+        fewer = {k: v for k, v in case.conversion.switches.items() if k != name}
+        yield replace(case, conversion=replace(case.conversion, switches=fewer))
     for name in Conversion.__dataclass_fields__:
         value = getattr(plain, name)
         if getattr(case.conversion, name) != value:

@@ -35,7 +35,7 @@ from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
 CASES = Path(__file__).parent / "cases"
 ALLOWED = {"importlib", "os", "re", "resource", "signal", "subprocess", "sys", "tempfile"}
-ALLOWED |= {"numpy", "tensorflow", "ai_edge_litert", "tf_keras"}
+ALLOWED |= {"numpy", "tensorflow", "ai_edge_litert", "tf_keras", "tensorflow_model_optimization"}
 HOSTILE = 'a"b\'c """ \'\'\' \\ \\N{DASH} \\" {title} %s\n"""\nimport os; os.system("boom")\n'
 HOSTILE += "\x00\x1b[31m\u202e\ud800"
 WHERE = {

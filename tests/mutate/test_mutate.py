@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzer.build.values import weight
-from fuzzer.case import DISTRIBUTIONS, PRUNINGS, Case, Model, Node, decode
+from fuzzer.case import DISTRIBUTIONS, ENTRIES, PRUNINGS, SCHEMES, Case, Conversion, Model, Node, decode
+from fuzzer.case.conversion import DEAR_ENTRIES, KERAS_ENTRIES, TFMOT
 from fuzzer.case.model import MAX_ELEMENTS, MAX_INPUTS
 from fuzzer.errors import GenerateAnother
 from fuzzer.execute import Executor, Reply
@@ -36,7 +40,7 @@ def check(case: Case) -> None:
     assert {f"n{i}" for i in range(len(model.nodes))} <= read | set(model.outputs), "a node that nobody reads"
     for typed in model.typed:
         assert set(typed.node.weights) == {slot.name for slot in typed.slots}
-    if case.conversion.entry in ("keras", "legacy_keras"):
+    if case.conversion.entry in KERAS_ENTRIES:
         assert all(t.dtype == "float32" for t in model.inputs) and not spare(case) and not odd(case)
 
 
@@ -58,6 +62,14 @@ def tried(case: Case, rng: Random) -> tuple[Case, str]:
         return mutate(case, rng)
     except GenerateAnother:
         return case, ""
+
+
+@pytest.fixture(autouse=True)
+def _offered() -> Iterator[None]:
+    """Drivers learn switches and optional schemes from their executor."""
+    draw.take_offer({"allow_custom_ops": [True], "_experimental_qdq_conversion_mode": ["STATIC", "DYNAMIC"]}, TFMOT)
+    yield
+    draw.take_offer({}, ())
 
 
 # --- validity ---------------------------------------------------------------------------------------------
@@ -98,7 +110,7 @@ def test_generated_cases_are_valid_and_differ() -> None:
     assert len({c.id for c in made}) > 1150
     missing = set(registry()) - {n.op for c in made for n in c.model.nodes}
     assert all(registry()[name].weight < 0.6 for name in missing) and len(missing) < 0.2 * len(registry())
-    assert {c.conversion.scheme for c in made} == {"float32", "float16", "dynamic", "int8", "int16x8"}
+    assert {c.conversion.scheme for c in made} >= set(SCHEMES) - set(TFMOT)
     assert len({len(c.model.nodes) for c in made}) >= 5
 
 
@@ -316,14 +328,74 @@ def test_repair_keeps_what_is_valid() -> None:
         assert again.conversion == case.conversion and again.inference == case.inference
 
 
+@pytest.fixture
+def needy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`relu` needs a SavedModel, custom ops and known shapes."""
+    ops = dict(registry())
+    ops["relu"] = replace(
+        ops["relu"], entries=("saved_model", "session"), switches={"allow_custom_ops": True}, static=True
+    )
+    for module in ("fuzzer.mutate.repair", "fuzzer.case.model", "fuzzer.case.codec", "fuzzer.mutate.draw"):
+        monkeypatch.setattr(import_module(module), "registry", lambda: ops)
+
+
+def _with_relu(**conversion: Any) -> Draft:
+    case = POOL[0]
+    node = DraftNode(0, "relu", [-1])
+    made = Conversion(**conversion).repaired()
+    return Draft([TensorType((1, 4), "float32")], [node], [0], [], made, case.inference)
+
+
+def test_an_op_decides_about_its_road(needy: None) -> None:
+    with_switch = 0
+    for seed in range(60):
+        rng = Random(seed)
+        draft = _with_relu(entry="keras", dynamic="batch")
+        draft.inputs[0] = TensorType((1, 1 + seed), "float32")
+        draft.nodes.append(DraftNode(1, "dense", [0], {"units": 1 + seed, "use_bias": False}))
+        case = repair(draft, rng)
+        assert case.conversion.entry in ("saved_model", "session") and case.conversion.dynamic == "none"
+        with_switch += case.conversion.switches == {"allow_custom_ops": True}
+        assert repair(draft_of(case), rng).conversion == case.conversion
+    assert 40 < with_switch < 60  # one case in ten goes without
+
+
+def test_a_scheme_of_the_optional_package_needs_a_layer_with_weights() -> None:
+    plain = repair(_with_relu(scheme="tfmot_qat"), Random(0)).conversion
+    assert (plain.scheme, plain.entry) == ("int8", "legacy_keras")
+    draft = _with_relu(scheme="tfmot_qat")
+    draft.nodes.append(DraftNode(1, "dense", [0], {"units": 3, "use_bias": True}))
+    assert repair(draft, Random(0)).conversion.scheme == "tfmot_qat"
+
+
+def test_recurrent_ops_have_known_shapes() -> None:
+    draft = _with_relu(dynamic="batch")
+    draft.inputs[0] = TensorType((1, 4, 3), "float32")
+    draft.nodes[0] = DraftNode(0, "gru", [-1])
+    assert repair(draft, Random(0)).conversion.dynamic == "none"
+
+
+def test_switches_come_from_the_offer_only() -> None:
+    assert {n for seed in range(200) for n in draw.switches(Random(seed))} == {
+        "allow_custom_ops", "_experimental_qdq_conversion_mode",
+    }  # fmt: skip
+    draw.take_offer({}, ())
+    made = [draw.conversion(Random(seed)) for seed in range(600)]
+    assert not any(c.switches for c in made) and not any(c.scheme in TFMOT for c in made)
+
+
+def test_the_plain_road_is_the_bulk() -> None:
+    entries = Counter(draw.conversion(Random(seed)).entry for seed in range(6000))
+    assert entries["concrete_function"] > 0.85 * 6000 and len(entries) == len(ENTRIES)
+    assert sum(entries[e] for e in DEAR_ENTRIES) < 0.05 * 6000
+
+
 # --- with TensorFlow --------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_mutants_build_in_tensorflow(real: Executor) -> None:
     """>= 95 % of mutants must build: the issue's own number, on mutants of mutants."""
-    from dataclasses import replace
-
     from fuzzer.case import to_json
 
     rng = Random(5)

@@ -45,6 +45,6 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     if not again:
         return Confirmation(None, "did not happen again")
     stage.set("confirm")
-    if record.case.conversion.scheme == "float32":
+    if record.case.conversion.judged == "float32":
         return truth.confirm(record, again[0])
     return nodewise.confirm(record, again[0])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat, FlatOp
 from fuzzer.execute.record import CaseRun, slot_of
-from fuzzer.execute.runtimes import MAKERS, feed, output
+from fuzzer.execute.runtimes import MAKERS, feed, output, resize
 from fuzzer.oracles.confirm import Confirmation
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.verdict import Kind, Verdict
@@ -112,7 +112,7 @@ def probe(record: CaseRun, position: int, runtime: str, tensors: dict[int, Array
     """Runs one operator alone; what the runtime raises, or an empty string."""
     try:
         interpreter = MAKERS[runtime](isolate(record.content, position), 1)
-        interpreter.allocate_tensors()
+        _allocate(interpreter, tensors)
         for detail in interpreter.get_input_details():
             if int(detail["index"]) in tensors:
                 interpreter.set_tensor(int(detail["index"]), tensors[int(detail["index"])])
@@ -222,6 +222,8 @@ def _recorded(record: CaseRun, sample: int, base: str) -> dict[int, Array]:
     assert record.flat is not None
     try:
         interpreter = MAKERS[base](record.content, 1, experimental_preserve_all_tensors=True)
+        if record.case.conversion.resized:
+            resize(interpreter, record.samples[sample])
         interpreter.allocate_tensors()
         slots = [slot_of(d) for d in interpreter.get_input_details()]
         for index, value in feed(slots, record.samples[sample]):
@@ -247,6 +249,7 @@ def isolate(content: bytes, position: int) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    _inside(model, content)
     graph = model.subgraphs[0]
     op = graph.operators[position]
     graph.operators = [op]
@@ -257,6 +260,23 @@ def isolate(content: bytes, position: int) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+def _allocate(interpreter: Any, tensors: dict[int, Array]) -> None:
+    """Allocates; inputs whose shape the flatbuffer does not know get that of the tensor they will hold."""
+    for detail in interpreter.get_input_details():
+        value = tensors.get(int(detail["index"]))
+        if value is not None and -1 in detail["shape_signature"] and tuple(detail["shape"]) != value.shape:
+            interpreter.resize_tensor_input(detail["index"], value.shape)
+    interpreter.allocate_tensors()
+
+
+def _inside(model: Any, content: bytes) -> None:
+    """Moves buffers that lie behind the flatbuffer (`use_buffer_offset`) into it."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+
+
 def _has_data(model: Any, tensor: Any) -> bool:
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
@@ -265,7 +285,7 @@ def _has_data(model: Any, tensor: Any) -> bool:
 def _invoke(maker: str, content: bytes, tensors: dict[int, Array], moved: Any = None) -> list[Array] | None:
     try:
         interpreter = MAKERS[maker](content, 1)
-        interpreter.allocate_tensors()
+        _allocate(interpreter, tensors)
         for detail in interpreter.get_input_details():
             value = tensors[int(detail["index"])]
             interpreter.set_tensor(int(detail["index"]), moved(value) if moved else value)

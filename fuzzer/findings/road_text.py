@@ -1,0 +1,400 @@
+"""The road into the converter and its options, as the Python text of a reproducer."""
+
+from __future__ import annotations
+
+from fuzzer.build.graph import activation_range, channel_axes, fake_quantised_weight
+from fuzzer.build.values import weights_of
+from fuzzer.case import Case, Switch
+from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT, V1_SCHEMES
+from fuzzer.convert import optimised as tfmot
+from fuzzer.convert import switches
+from fuzzer.convert.converter import FACTORS, MODEL_SIGNATURE
+from fuzzer.findings import layout
+
+_DEPTH = 8
+"""The deepest that lines of `convert` are indented."""
+_FIXED = "input_signature=specs, autograph=False"
+_VARIABLES = ("concrete_function_variables", "session")
+"""Roads on which weights are variables."""
+
+
+def weight_names(case: Case) -> list[str]:
+    """The variables that hold the weights, in the campaign's order."""
+    return [f"{typed.name}_{slot.name}" for typed in case.model.typed for slot in typed.slots]
+
+
+def weights_first(case: Case) -> bool:
+    """Whether `model` takes its weights as arguments: they are variables, or rounded before they are used."""
+    return case.conversion.entry in _VARIABLES or case.conversion.scheme == "qat"
+
+
+def listed(case: Case) -> list[str]:
+    """The list `weights`, where `model` takes them as arguments."""
+    if not weights_first(case):
+        return []
+    return ["", *layout.assign("weights", f"[{', '.join(weight_names(case))}]")]
+
+
+def needs_folder(case: Case) -> bool:
+    """Whether the road goes over files."""
+    return case.conversion.entry == "frozen_graph" or case.conversion.entry in set(DEAR_ENTRIES) - {
+        "concrete_function_variables",
+        "keras",
+    }
+
+
+def _inside(lines: list[str]) -> list[str]:
+    """Lines that were laid out at that depth, without their indentation."""
+    return [line[_DEPTH:] for line in lines]
+
+
+# --- the road ---------------------------------------------------------------------------------------------
+
+
+def road(case: Case, truth: bool) -> tuple[list[str], bool]:
+    """Lines that leave the converter in `converter`, and whether what follows must be inside a `with` block."""
+    entry = case.conversion.entry
+    lite = "tf.lite.TFLiteConverter"
+    if entry == "keras":
+        return [f"converter = {lite}.from_keras_model(keras_model())"], False
+    if entry in ("frozen_graph", "session"):
+        return _v1(case, truth)
+    folder = "with tempfile.TemporaryDirectory() as folder:"
+    loaded = f"    converter = {lite}.from_saved_model(folder)"
+    if entry == "keras_export":
+        return [folder, "    keras_model().export(folder, verbose=False)", loaded], True
+    lines = _traced(case, truth)
+    if entry in ("concrete_function", "concrete_function_variables"):
+        owner = ", module" if entry != "concrete_function" else ""
+        return [*lines, *layout.assign("converter", f"{lite}.from_concrete_functions([function]{owner})")], False
+    if entry == "saved_model_signatures":
+        names = ", ".join(f"x{i}" for i in range(len(case.model.inputs)))
+        first = f'tf.function(lambda {names}: {{"first": tf.nest.flatten(function({names}))[0]}}, specs)'
+        return [
+            *lines,
+            *_inside(layout.assign("first", first, _DEPTH)),
+            f'signatures = {{"{MODEL_SIGNATURE}": function, "first_output": first.get_concrete_function()}}',
+            folder,
+            "    tf.saved_model.save(tf.Module(), folder, signatures=signatures)",
+            f'    converter = {lite}.from_saved_model(folder, signature_keys=["{MODEL_SIGNATURE}"])',
+        ], True
+    module = "module" if entry == "legacy_keras" else "tf.Module()"
+    return [*lines, folder, f"    tf.saved_model.save({module}, folder, signatures=function)", loaded], True
+
+
+def _call_model(case: Case, truth: bool, weights: str) -> str:
+    """A call of `model` on the inputs, with `weights` (an expression of a list) before them where it takes them."""
+    inputs = ", ".join(f"x{i}" for i in range(len(case.model.inputs)))
+    if weights_first(case):
+        return f"model(*{_rounded(case, weights)}, {inputs})"
+    return f"model({', '.join([*weight_names(case), inputs])})" if truth else f"model({inputs})"
+
+
+def _rounded(case: Case, weights: str) -> str:
+    return f"trained({weights})" if case.conversion.scheme == "qat" else weights
+
+
+def reference_call(case: Case) -> str:
+    """A call of `model` in TensorFlow itself, on `inputs`."""
+    weights = f"*{_rounded(case, 'weights')}, " if weights_first(case) else ""
+    return f"model({weights}*(tf.constant(x) for x in inputs))"
+
+
+def _traced(case: Case, truth: bool) -> list[str]:
+    """The concrete function that is converted."""
+    inputs = [f"x{i}" for i in range(len(case.model.inputs))]
+    entry = case.conversion.entry
+    lines: list[str] = []
+    if entry == "legacy_keras":
+        made = "optimised(keras_model())" if case.conversion.scheme in TFMOT else "keras_model()"
+        lines = [f"network = {made}", "module = tf.Module()", "module.variables_of_model = network.variables"]
+        given = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
+        function = f"lambda {', '.join(inputs)}: network({given})"
+    elif entry == "concrete_function_variables":
+        made = "[tf.Variable(w) for w in weights]"
+        lines = ["module = tf.Module()", *_inside(layout.assign("module.weights", made, _DEPTH))]
+        function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'module.weights')}"
+    elif weights_first(case) or (truth and weight_names(case)):
+        function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'weights')}"
+    else:
+        function = "model"
+    specs = ", ".join(
+        f'tf.TensorSpec({case.conversion.signature_shape(t.shape)!r}, tf.{t.dtype}, name="x{i}")'
+        for i, t in enumerate(case.model.inputs)
+    )
+    return [
+        *lines,
+        *_inside(layout.assign("specs", f"[{specs}]", _DEPTH)),
+        *_inside(layout.assign("function", f"tf.function({function}, {_FIXED})", _DEPTH)),
+        "function = function.get_concrete_function()",
+    ]
+
+
+def _v1(case: Case, truth: bool) -> tuple[list[str], bool]:
+    """The converter of TensorFlow 1."""
+    session = case.conversion.entry == "session"
+    lines = ["v1 = tf.compat.v1", "with tf.Graph().as_default() as graph:"]
+    for i, t in enumerate(case.model.inputs):
+        shape = case.conversion.signature_shape(t.shape)
+        lines.append(f'    x{i} = v1.placeholder(tf.{t.dtype}, {shape!r}, "x{i}")')
+    inputs = [f"x{i}" for i in range(len(case.model.inputs))]
+    if session:
+        made = "[tf.Variable(w) for w in weights]"
+        lines += [line[4:] for line in layout.assign("variables", made, _DEPTH)]
+    called = _call_model(case, truth, "variables" if session else "weights")
+    lines += [line[4:] for line in layout.assign("results", f"tf.nest.flatten({called})", _DEPTH)]
+    lines.append('    outputs = [tf.identity(y, f"y{i:02}") for i, y in enumerate(results)]')
+    if session:
+        lines += [
+            "with v1.Session(graph=graph) as session:",
+            "    with graph.as_default():",
+            "        session.run(v1.global_variables_initializer())",
+            f"    converter = v1.lite.TFLiteConverter.from_session(session, [{', '.join(inputs)}], outputs)",
+        ]
+        return lines, False
+    arrays = ", ".join(f'"{x}"' for x in inputs)
+    names = ", ".join(f'"y{i:02}"' for i in range(len(case.model.outputs)))
+    return [
+        *lines,
+        f"arrays, names = [{arrays}], [{names}]",
+        "with tempfile.TemporaryDirectory() as folder:",
+        '    path = os.path.join(folder, "graph.pb")',
+        '    with open(path, "wb") as file:',
+        "        file.write(graph.as_graph_def().SerializeToString())",
+        "    converter = v1.lite.TFLiteConverter.from_frozen_graph(path, arrays, names)",
+    ], True
+
+
+# --- training for quantisation ----------------------------------------------------------------------------
+
+_TRAINING = '''
+
+def activation(value):
+    """An activation as training for quantisation rounds it."""
+    return tf.quantization.fake_quant_with_min_max_args(value, @low@, @high@, num_bits=@act@)
+'''
+_WEIGHTS = '''
+
+def trained(given):
+    """Weights as training for quantisation rounds them, each between its own extremes."""
+    made = []
+    for value, numbers, axes in zip(given, weights, axes_of):
+        if axes is not None:
+@range@
+            low, high = np.float32(np.minimum(low, 0)), np.float32(np.maximum(high, 1e-6))
+            quantise = tf.quantization.fake_quant_with_min_max_vars
+            if low.ndim:
+                quantise = tf.quantization.fake_quant_with_min_max_vars_per_channel
+            value = quantise(value, low, high, num_bits=@bits@, narrow_range=@narrow@)
+        made.append(value)
+    return made
+'''
+_SYMMETRIC = """            high = np.abs(numbers).max(axes)
+            low = -high"""
+_ASYMMETRIC = "            low, high = numbers.min(axes), numbers.max(axes)"
+
+
+def training(case: Case) -> list[str]:
+    """The functions `activation` and `trained` of a model that is trained for quantisation by hand."""
+    conversion = case.conversion
+    if conversion.scheme != "qat":
+        return []
+    low, high = activation_range(conversion)
+    wide = conversion.qat_bits == 16
+    text = _TRAINING.replace("@low@", repr(low)).replace("@high@", repr(high)).replace("@act@", str(16 if wide else 8))
+    numbers = [(name, value) for node in weights_of(case) for name, value in node.items()]
+    axes = [channel_axes(conversion, v.ndim) if fake_quantised_weight(n, v) else None for n, v in numbers]
+    helper = _WEIGHTS.replace("@range@", _SYMMETRIC if conversion.qat_symmetric else _ASYMMETRIC)
+    helper = helper.replace("@narrow@", repr(conversion.qat_symmetric))
+    helper = helper.replace("@bits@", str(8 if wide else conversion.qat_bits))
+    return ["", *layout.assign("axes_of", repr(axes)), *text.rstrip().splitlines(), *helper.rstrip().splitlines()]
+
+
+_OPTIMISED = '''
+
+def optimised(network):
+    """The model after tensorflow-model-optimization."""
+'''
+_EACH = """    def each(model, wrap):
+        def clone(layer):
+            return wrap(layer) if type(layer).__name__ in @prunable@ else layer
+
+        return tf_keras.models.clone_model(model, clone_function=clone)
+"""
+_PRUNE = """
+    sparsity = tfmot.sparsity.keras
+    schedule = sparsity.ConstantSparsity(@sparsity@, 0, frequency=1)
+    network = each(network, lambda layer: sparsity.prune_low_magnitude(layer, schedule))
+    for layer in network.layers:
+        if hasattr(layer, "pruning_obj"):
+            layer.pruning_step.assign(0)
+            layer.pruning_obj.conditional_mask_update()
+            layer.pruning_obj.weight_mask_op()
+    network = sparsity.strip_pruning(network)
+"""
+_CLUSTER = """
+    clustering = tfmot.clustering.keras
+    options = {
+        "number_of_clusters": @clusters@,
+        "cluster_centroids_init": clustering.CentroidInitialization.LINEAR,@sparse@
+    }
+    network = each(network, lambda layer: @cluster@.cluster_weights(layer, **options))
+    network = clustering.strip_clustering(network)
+"""
+_QUANTISE = """
+    quantisation = tfmot.quantization.keras
+
+    def annotate(layer):
+        plain = isinstance(layer, @plain@)
+        return layer if plain else quantisation.quantize_annotate_layer(layer)
+
+    network = tf_keras.models.clone_model(network, clone_function=annotate)@chosen@
+    with quantisation.quantize_scope(@scope@):
+        network = quantisation.quantize_apply(network@scheme@)
+"""
+_CLUSTER_IMPORT = "from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster"
+_SCHEME_IMPORT = """import importlib
+
+package = "tensorflow_model_optimization.python.core.quantization.keras.collab_opts"
+module = "cluster_preserve.default_8bit_cluster_preserve_quantize_scheme"
+scheme = importlib.import_module(f"{package}.{module}")"""
+
+
+def tfmot_imports(case: Case) -> list[str]:
+    """The imports that a scheme of tensorflow-model-optimization needs."""
+    if case.conversion.scheme not in TFMOT:
+        return []
+    steps = case.conversion.scheme.removeprefix("tfmot_")
+    lines = [
+        "",
+        "tf.keras.layers  # touched before the next import, which would turn it into legacy Keras",
+        "import tensorflow_model_optimization as tfmot",
+    ]
+    if steps.startswith("p") and "c" in steps:
+        lines.append(_CLUSTER_IMPORT)
+    return [*lines, *(_SCHEME_IMPORT.splitlines() if steps in ("cqat", "pcqat") else [])]
+
+
+def optimised(case: Case, wrapped: bool) -> list[str]:
+    """The function `optimised`: what tensorflow-model-optimization does to the network."""
+    if case.conversion.scheme not in TFMOT:
+        return []
+    steps = case.conversion.scheme.removeprefix("tfmot_")
+    prune, cluster = steps.startswith("p"), "c" in steps
+    text = _OPTIMISED
+    if prune or cluster:
+        text += "\n" + _EACH.replace("@prunable@", repr(tfmot.PRUNABLE))
+    if prune:
+        text += _PRUNE.replace("@sparsity@", repr(tfmot.SPARSITY))
+    if cluster:
+        sparse = '\n        "preserve_sparsity": True,' if prune else ""
+        text += _CLUSTER.replace("@clusters@", str(tfmot.CLUSTERS)).replace("@sparse@", sparse)
+        text = text.replace("@cluster@", "cluster" if prune else "clustering")
+    if steps.endswith("qat"):
+        made = {
+            "pqat": "quantisation.collab_opts.Default8BitPrunePreserveQuantizeScheme()",
+            "cqat": "scheme.Default8BitClusterPreserveQuantizeScheme(False)",
+            "pcqat": "scheme.Default8BitClusterPreserveQuantizeScheme(True)",
+        }.get(steps)
+        text += _QUANTISE.replace("@chosen@", f"\n    chosen = {made}" if made else "")
+        text = text.replace("@scheme@", ", chosen" if made else "").replace("@scope@", '{"Op": Op}' if wrapped else "")
+        layer = "tf_keras.layers.InputLayer"
+        text = text.replace("@plain@", f"Op | {layer}" if wrapped else layer)
+    return [*text.rstrip().splitlines(), "    return network"]
+
+
+# --- options ----------------------------------------------------------------------------------------------
+
+
+def options(case: Case) -> list[str]:
+    """The converter's switches, those at their default left out."""
+    conversion = case.conversion
+    lines = []
+    asked = {
+        "default": "tf.lite.Optimize.DEFAULT",
+        "sparsity": "tf.lite.Optimize.EXPERIMENTAL_SPARSITY",
+        "default_sparsity": "tf.lite.Optimize.DEFAULT, tf.lite.Optimize.EXPERIMENTAL_SPARSITY",
+    }.get(conversion.optimizations)
+    if asked:
+        lines += _inside(layout.assign("converter.optimizations", f"[{asked}]", _DEPTH))
+    if conversion.scheme == "float16":
+        lines.append("converter.target_spec.supported_types = [tf.float16]")
+    if conversion.calibrated and conversion.representative != "absent":
+        lines += _calibration(case)
+    chosen = {
+        "int8": ["TFLITE_BUILTINS"] if conversion.fallback else ["TFLITE_BUILTINS_INT8"],
+        "int16x8": [
+            "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
+            *(["TFLITE_BUILTINS"] if conversion.fallback else []),
+        ],
+    }.get(conversion.scheme, ["TFLITE_BUILTINS"])
+    if conversion.op_set == "select_tf":
+        chosen.append("SELECT_TF_OPS")
+    if chosen != ["TFLITE_BUILTINS"]:
+        ops = ", ".join(f"tf.lite.OpsSet.{op}" for op in chosen)
+        lines += _inside(layout.assign("converter.target_spec.supported_ops", f"[{ops}]", _DEPTH))
+    if conversion.scheme in V1_SCHEMES:
+        lines += _statistics(case)
+    elif conversion.io != "float32" or conversion.trained_v1:
+        lines += _statistics(case) if conversion.trained_v1 else []
+        lines.append(f"converter.inference_input_type = tf.{conversion.io}")
+        lines.append(f"converter.inference_output_type = tf.{conversion.io}")
+    if not conversion.per_channel:
+        lines.append("converter._experimental_disable_per_channel = True")
+    if conversion.unfold_batch_matmul:
+        lines.append("converter.unfold_batchmatmul = True")
+    for name, value in sorted(conversion.switches.items()):
+        lines += _switch(name, value)
+    return lines
+
+
+def _switch(name: str, value: Switch) -> list[str]:
+    """A switch of the converter or of its target specification; nothing for what the campaign does not set."""
+    if not switches.askable(name):
+        return []
+    written = repr(value)
+    if isinstance(value, str):
+        written = f"tf.{value}" if switches.is_dtype(name) else layout.string(value)
+    if switches.is_list(name):
+        written = f"[{written}]"
+    holder = "converter.target_spec" if name in switches.OF_TARGET else "converter"
+    return _inside(layout.assign(f"{holder}.{name}", written, _DEPTH))
+
+
+def _statistics(case: Case) -> list[str]:
+    """Ranges in the place of calibration."""
+    conversion = case.conversion
+    dtype = conversion.inference_type
+    mean, high = 128.0 if dtype == "uint8" else 0.0, conversion.ranges
+    lines = [f"converter.inference_type = tf.{dtype}"]
+    if conversion.io == "float32" and conversion.scheme in V1_SCHEMES:
+        lines.append("converter.inference_input_type = tf.float32")
+    stats = f"dict.fromkeys(converter.get_input_arrays(), ({mean!r}, {128.0 / high!r}))"
+    lines += _inside(layout.assign("converter.quantized_input_stats", stats, _DEPTH))
+    if conversion.scheme in V1_SCHEMES:
+        lines.append(f"converter.default_ranges_stats = ({-high!r}, {high!r})")
+    return lines
+
+
+def _calibration(case: Case) -> list[str]:
+    """The calibration data: the judged samples, repeated as often as the campaign does, or what was made of them."""
+    kind = case.conversion.representative
+    have = len(case.inference.inputs)
+    asked = max(case.conversion.calibration, have)
+    data = "samples" if asked == have else f"samples * {asked // have}"
+    if asked % have:
+        data = f"(samples * {-(-asked // have)})[:{asked}]"
+    if kind == "one":
+        data = "samples[:1]"
+    if kind in ("samples", "one"):
+        return [f"converter.representative_dataset = lambda: {data}"]
+    made = "np.ones_like(x)" if kind == "constant" else f"x * x.dtype.type({FACTORS[kind]!r})"
+    if any(not t.dtype.startswith("float") for t in case.model.inputs):
+        made = f'{made} if x.dtype.kind == "f" else x'
+    return [
+        "def other(x):",
+        f"    return {made}",
+        "",
+        f"data = [[other(x) for x in inputs] for inputs in {data}]",
+        "converter.representative_dataset = lambda: data",
+    ]
