@@ -13,7 +13,7 @@ from fuzzer.errors import GenerateAnother, UserError
 if TYPE_CHECKING:
     from fuzzer.screen.fusions import Row
 
-DEFAULT_SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+DEFAULT_SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "qat")
 
 
 @click.command(name="fusions")

@@ -45,6 +45,14 @@ def statement(node: ast.stmt, indent: int = 0) -> list[str]:
     if isinstance(node, ast.For):
         head = f"{pad}for {unparse(node.target)} in {unparse(node.iter)}:"
         return [head, *block(node.body, indent)]
+    if isinstance(node, ast.With):
+        items = ", ".join(unparse(item) for item in node.items)
+        return [f"{pad}with {items}:", *block(node.body, indent)]
+    if isinstance(node, ast.If):
+        lines = [f"{pad}if {unparse(node.test)}:", *block(node.body, indent)]
+        return [*lines, *([f"{pad}else:", *block(node.orelse, indent)] if node.orelse else [])]
+    if isinstance(node, ast.Expr):
+        return wrap("", node.value, "", indent)
     if isinstance(node, ast.Assign):
         prefix = "".join(unparse(t).strip("()") + " = " for t in node.targets)
         if isinstance(node.value, ast.Tuple) and node.value.elts:

@@ -68,7 +68,11 @@ class ModelText:
         arguments += ["real=None"] if self.truth and needs_real(self.case) else []
         head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
         lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
-        settings = [*road_text.listed(self.case), *road_text.training(self.case)]
+        settings = [
+            *road_text.listed(self.case),
+            *road_text.training(self.case),
+            *road_text.variable(self.case),
+        ]
         return [*settings, *self._helpers(), *lines]
 
     def _helpers(self) -> list[str]:
@@ -127,7 +131,9 @@ class ModelText:
 
     def _bound(self, typed: TypedNode, operands: list[str]) -> dict[str, ast.expr]:
         given = {k: literal(v) for k, v in typed.node.attrs.items()}
-        given.update((slot.name, name(f"{typed.name}_{slot.name}")) for slot in typed.slots)
+        for slot in typed.slots:
+            weight = name(f"{typed.name}_{slot.name}")
+            given[slot.name] = _call("variable", [weight]) if slot.variable else weight
         given["out_shape"] = literal(list(typed.type.shape))
         given["out_dtype"] = literal(typed.type.dtype)
         if self.truth and typed.type.dtype in REALS:

@@ -23,9 +23,28 @@ def weight_names(case: Case) -> list[str]:
     return [f"{typed.name}_{slot.name}" for typed in case.model.typed for slot in typed.slots]
 
 
+def state(case: Case) -> list[int]:
+    """Which of the weights are state: variables that the model itself changes."""
+    slots = [slot for typed in case.model.typed for slot in typed.slots]
+    return [i for i, slot in enumerate(slots) if slot.variable]
+
+
 def weights_first(case: Case) -> bool:
     """Whether `model` takes its weights as arguments: they are variables, or rounded before they are used."""
-    return case.conversion.entry in _VARIABLES or case.conversion.scheme == "qat"
+    return case.conversion.entry in _VARIABLES or case.conversion.scheme == "qat" or bool(state(case))
+
+
+_VARIABLE = '''
+
+def variable(value):
+    """The variable that was given, or a new one."""
+    return value if isinstance(value, tf.Variable) else tf.Variable(value)
+'''
+
+
+def variable(case: Case) -> list[str]:
+    """The function `variable`, where the model has state."""
+    return _VARIABLE.rstrip().splitlines() if state(case) else []
 
 
 def listed(case: Case) -> list[str]:
@@ -78,7 +97,7 @@ def road(case: Case, truth: bool) -> tuple[list[str], bool]:
             "    tf.saved_model.save(tf.Module(), folder, signatures=signatures)",
             f'    converter = {lite}.from_saved_model(folder, signature_keys=["{MODEL_SIGNATURE}"])',
         ], True
-    module = "module" if entry == "legacy_keras" else "tf.Module()"
+    module = "module" if entry == "legacy_keras" or state(case) else "tf.Module()"
     return [*lines, folder, f"    tf.saved_model.save({module}, folder, signatures=function)", loaded], True
 
 
@@ -114,6 +133,14 @@ def _traced(case: Case, truth: bool) -> list[str]:
         made = "[tf.Variable(w) for w in weights]"
         lines = ["module = tf.Module()", *_inside(layout.assign("module.weights", made, _DEPTH))]
         function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'module.weights')}"
+    elif state(case):
+        made = f"[tf.Variable(w) if i in {tuple(state(case))!r} else w for i, w in enumerate(weights)]"
+        lines = [
+            *_inside(layout.assign("given", made, _DEPTH)),
+            "module = tf.Module()",
+            "module.state = [w for w in given if isinstance(w, tf.Variable)]",
+        ]
+        function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'given')}"
     elif weights_first(case) or (truth and weight_names(case)):
         function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'weights')}"
     else:
@@ -203,7 +230,8 @@ def training(case: Case) -> list[str]:
     wide = conversion.qat_bits == 16
     text = _TRAINING.replace("@low@", repr(low)).replace("@high@", repr(high)).replace("@act@", str(16 if wide else 8))
     numbers = [(name, value) for node in weights_of(case) for name, value in node.items()]
-    axes = [channel_axes(conversion, v.ndim) if fake_quantised_weight(n, v) else None for n, v in numbers]
+    rounded = [fake_quantised_weight(n, v) and i not in state(case) for i, (n, v) in enumerate(numbers)]
+    axes = [channel_axes(conversion, v.ndim) if r else None for (_, v), r in zip(numbers, rounded, strict=True)]
     helper = _WEIGHTS.replace("@range@", _SYMMETRIC if conversion.qat_symmetric else _ASYMMETRIC)
     helper = helper.replace("@narrow@", repr(conversion.qat_symmetric))
     helper = helper.replace("@bits@", str(8 if wide else conversion.qat_bits))

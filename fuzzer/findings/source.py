@@ -352,6 +352,12 @@ class Folder(ast.NodeTransformer):
         kept = [f for f, row in zip(inner, tests, strict=True) if all(_plain(t) for t in row)]
         return ast.List([f.expression(node.elt) for f in kept], ast.Load())
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """An assignment without its annotation."""
+        if node.value is None:
+            return node
+        return self.visit(ast.Assign([node.target], node.value, lineno=0))  # type: ignore[no-any-return]
+
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         """The branch that is taken, where that is known."""
         test = self.expression(node.test)
@@ -361,7 +367,8 @@ class Folder(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """Without annotations, and without what follows a `return`."""
-        for argument in (*node.args.args, *node.args.kwonlyargs):
+        loose = [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+        for argument in (*node.args.args, *node.args.kwonlyargs, *loose):
             argument.annotation = None
         node.returns = None
         node.body = self._body(node.body)

@@ -124,7 +124,6 @@ def evaluate(case: Case, tracked: bool) -> list[str]:
         after=after,
         value=f"before({value})" if tracked else value,
         values=values,
-        float=".astype(np.float64)" if any(t.dtype == "bool" for t in case.model.output_types) else "",
         **{"pass": (", real=dtype" if needs_real(case) else "") + (", after=after" if tracked else "")},
     )
     return [made for line in lines for made in _wrapped(line)]
@@ -132,7 +131,7 @@ def evaluate(case: Case, tracked: bool) -> list[str]:
 
 def _wrapped(line: str) -> list[str]:
     """A long list comprehension broken before its `for`."""
-    if len(line) <= layout.WIDTH or " for v in [" not in line:
+    if len(line) <= layout.WIDTH or " for v in " not in line or " = [" not in line:
         return [line]
     head, rest = line.split(" = [", 1)
     value, source = rest[:-1].split(" for v in ", 1)

