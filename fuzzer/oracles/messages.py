@@ -26,6 +26,7 @@ _REFUSALS = tuple(
         r"inference_input_type and inference_output_type must be",
         r"must be defined when",
         r"is not supported",
+        r"is unsupported by op",  # elementwise.cc: an integer type that the kernel has no table for
         r"unsupported (?:input |output |data ?)?type",
         # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
         r"Select TensorFlow op\(s\), included in the given model",
