@@ -191,6 +191,7 @@ class Conversion:
         """Switches that contradict other fields, so that the converter's answer would be nobody's defect."""
         misfits = {
             "experimental_new_converter": self.resized,  # the old converter makes unknown sizes 1
+            "_experimental_full_integer_quantization_bias_type": not self.calibrated,  # refused
             "_experimental_calibrate_only": self.io != "float32",  # the model stays a float model
         }
         return [name for name, misfit in misfits.items() if misfit and name in self.switches]

@@ -82,6 +82,8 @@ MUTATORS = (
 LEAVE_ODDITY = 0.5
 """How often a child loses what only some children should have: spare inputs, odd outputs, unusual samples."""
 LEAVE_DEAR_ROAD = 0.7
+LEAVE_ODD_ROAD = 0.3
+"""The same for unknown axes and switches, which every offspring would keep otherwise."""
 MAX_GROWN_NODES = 5
 SHRINK_SHARE = 0.6
 """Edits add more than they take away: above five nodes a mutant first loses some, or the corpus drifts up."""
@@ -105,6 +107,9 @@ def mutate(case: Case, rng: Random) -> tuple[Case, str]:
     if draft.conversion.entry in DEAR_ENTRIES and rng.random() < LEAVE_DEAR_ROAD:
         # Offspring inherits the road; without this the corpus drifts to the roads that cost five times as much.
         draft.conversion = draft.conversion.over("concrete_function")
+    odd = draft.conversion.dynamic != "none" or draft.conversion.switches
+    if odd and draft.conversion == case.conversion and rng.random() < LEAVE_ODD_ROAD:
+        draft.conversion = replace(draft.conversion, dynamic="none", switches={})
     return repair(draft, rng), edits[0].name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from fuzzer.case import DEFAULT_INPUTS, DYNAMIC, Conversion, Inference, Recipe, Switch
+from fuzzer.case import DEFAULT_INPUTS, Conversion, Inference, Recipe, Switch
 from fuzzer.case.conversion import QAT_BITS
 from fuzzer.ops import Op, TensorType, Value, registry
 
@@ -38,7 +38,7 @@ _ENTRY_WEIGHTS = {
     "legacy_keras": 3,
 }
 _REPRESENTATIVE_WEIGHTS = {"samples": 86, "narrow": 4, "wide": 4, "constant": 2, "one": 2, "absent": 2}
-_DYNAMIC_WEIGHTS = {"none": 93, "batch": 3, "spatial": 2, "all": 2}
+_DYNAMIC_WEIGHTS = {"none": 94, "batch": 3, "spatial": 2, "all": 1}
 SWITCH_SHARE = 0.12
 """Share of fresh conversions that set a switch or more."""
 _DTYPE_WEIGHTS = {"float32": 94, "int32": 3, "float16": 2, "int64": 1}
@@ -281,7 +281,7 @@ def representative(rng: Random) -> str:
 
 def dynamic(rng: Random) -> str:
     """Axes the converter does not know."""
-    return rng.choice(DYNAMIC[1:])
+    return rng.choice(("batch", "batch", "spatial", "all"))
 
 
 def ranges(rng: Random) -> float:

@@ -26,6 +26,7 @@ _REFUSALS = tuple(
         r"inference_input_type and inference_output_type must be",
         r"must be defined when",
         r"is not supported",
+        r"is unsupported by op",  # elementwise.cc: an integer type that the kernel has no table for
         r"unsupported (?:input |output |data ?)?type",
         # prepare_composite_functions_tf.cc checks the arity of `embedding_matmul` only: ids of a rank or dtype that the
         # fused op does not take are refused by the op's own verifier.
