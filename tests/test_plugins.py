@@ -82,7 +82,7 @@ def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_campaign_runs_the_ops_of_a_plugin(example: Path, tmp_path: Path) -> None:
-    made = run(tmp_path, "--plugin", str(example), "--cases", "80", "--seed", "1", "--workers", "1", "--plain")
+    made = run(tmp_path, "--plugin", str(example), "--cases", "600", "--seed", "1", "--workers", "1", "--plain")
     assert made.returncode == 0, made.stderr
     told = run(tmp_path, "--plugin", str(example), "health", "--json")
     health = json.loads(told.stdout)["health"]

@@ -30,6 +30,7 @@ from fuzzer.findings import inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import key_of
 from fuzzer.mutate import cross, draw, generate, mutate
+from fuzzer.ops import registry
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import judge_death
 from fuzzer.patterns import patterns
@@ -251,9 +252,10 @@ class Driver:
     # --- life -------------------------------------------------------------------------------------------
 
     def seeds(self) -> list[bytes]:
-        """What an empty corpus starts from: one case a pattern."""
+        """What an empty corpus starts from: one case a pattern and one an op, so that all are seen soon."""
         rng = Random(self.config.seed)
-        return [generate(rng, pattern).canonical for pattern in patterns().values()]
+        cases = [generate(rng, pattern) for pattern in patterns().values()]
+        return [case.canonical for case in (*cases, *(generate(rng, op=op) for op in registry().values()))]
 
     def finish(self, code: int = 0) -> None:
         """Ends the process: at once, because libFuzzer has no way to be asked."""
@@ -296,7 +298,7 @@ class Driver:
             link(path, seeds / path.name)
         if not entries:
             for i, data in enumerate(self.seeds()):
-                (seeds / f"seed-{i:02d}").write_bytes(data)
+                (seeds / f"seed-{i:03d}").write_bytes(data)
         arguments = [
             sys.argv[0],
             f"-seed={1 + self.config.seed % (2**31 - 2)}",

@@ -10,12 +10,10 @@ from pathlib import Path
 from fuzzer.errors import CaseError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings import inbox
-from fuzzer.findings.examiner import Examiner, Outcome
+from fuzzer.findings.examiner import Examiner, Outcome, facets_of
 from fuzzer.findings.store import FindingStore
 
 _IDLE_S = 0.3
-_LOOKED_AT = 200
-"""Suspicions compared when the next one is chosen."""
 
 
 class Examination:
@@ -33,6 +31,8 @@ class Examination:
         self._now = threading.Event()
         self._examiner: Examiner | None = None
         self._broken: set[str] = set()
+        self._facets: dict[str, tuple[str, ...]] = {}
+        """Of the suspicions that wait, by file name: each is read once to be compared."""
         self._thread = threading.Thread(target=self._run, name="examiner", daemon=True)
 
     def start(self) -> None:
@@ -106,20 +106,32 @@ class Examination:
         return True
 
     def _choose(self, examiner: Examiner) -> tuple[Path, inbox.Suspicion] | None:
-        best: tuple[int, Path, inbox.Suspicion] | None = None
-        for path in self._waiting()[:_LOOKED_AT]:
-            try:
-                suspicion = inbox.load(path)
-            except CaseError as broken:
-                self._broken.add(path.name)
-                self.warnings.put(f"{path} is left alone: {broken}")
-                continue
-            interest = examiner.interest(suspicion)
-            if best is None or interest < best[0]:
-                best = (interest, path, suspicion)
-            if interest == 0:
-                break
-        return None if best is None else (best[1], best[2])
+        """The suspicion with the least examined facet, the oldest of several."""
+        waiting = self._waiting()
+        self._facets = {path.name: self._facets_of(path) for path in waiting}
+        ranked = sorted(waiting, key=lambda path: examiner.interest(self._facets[path.name]))
+        for path in ranked:
+            suspicion = self._read(path)
+            if suspicion is not None:
+                return path, suspicion
+        return None
+
+    def _facets_of(self, path: Path) -> tuple[str, ...]:
+        known = self._facets.get(path.name)
+        if known is not None:
+            return known
+        suspicion = self._read(path)
+        return () if suspicion is None else facets_of(suspicion)
+
+    def _read(self, path: Path) -> inbox.Suspicion | None:
+        if path.name in self._broken:
+            return None
+        try:
+            return inbox.load(path)
+        except CaseError as broken:
+            self._broken.add(path.name)
+            self.warnings.put(f"{path} is left alone: {broken}")
+            return None
 
     @property
     def activity(self) -> str:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,11 +93,9 @@ class Examiner:
         """Ends its executor."""
         self._executor.close()
 
-    def interest(self, suspicion: Suspicion) -> int:
-        """How often suspicions like this one were examined: the rarest go first."""
-        if suspicion.verdict is None:
-            return 0
-        return self._examined.get(key_of(suspicion.verdict, suspicion.case.conversion.scheme), 0)
+    def interest(self, facets: Sequence[str]) -> int:
+        """How often suspicions with the rarest of these facets were examined: the fewest go first."""
+        return min((self._examined.get(facet, 0) for facet in facets), default=0)
 
     def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
         """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
@@ -110,9 +108,8 @@ class Examiner:
             if known is not None:
                 return self._count(known, case, "recognised without running it")
         self.doing = f"repeating a {suspicion.verdict.kind.value if suspicion.verdict else 'case in flight'}"
-        if suspicion.verdict is not None:
-            coarse = key_of(suspicion.verdict, scheme)
-            self._examined[coarse] = self._examined.get(coarse, 0) + 1
+        for facet in facets_of(suspicion):
+            self._examined[facet] = self._examined.get(facet, 0) + 1
         first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
             self.store.dismiss(suspicion, first.why)
@@ -317,6 +314,22 @@ class Examiner:
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="seconds")
+
+
+def facets_of(suspicion: Suspicion) -> tuple[str, ...]:
+    """What may be new about a suspicion before anybody looked at it closely.
+
+    All differences of values say the same words; what tells them apart is the operators of the flatbuffer, one of which
+    is to blame. Other verdicts name their defect themselves.
+    """
+    verdict, scheme = suspicion.verdict, suspicion.case.conversion.scheme
+    if verdict is None:
+        return ()
+    operators = verdict.evidence.get("operators")
+    if verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and isinstance(operators, list):
+        who = ",".join(sorted(verdict.runtimes))
+        return tuple(f"{verdict.kind.value}|{scheme}|{who}|{operator}" for operator in operators)
+    return (key_of(verdict, scheme),)
 
 
 def run_script(script: str) -> int:

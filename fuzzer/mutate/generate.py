@@ -24,15 +24,15 @@ SPARE_SHARE = 0.01
 ODD_SHARE = 0.01
 
 
-def generate(rng: Random, pattern: Pattern | None = None) -> Case:
-    """A fresh valid case, seeded from `pattern`, a drawn one, or a drawn op.
+def generate(rng: Random, pattern: Pattern | None = None, op: Op | None = None) -> Case:
+    """A fresh valid case, seeded from `pattern` or `op`, or from a drawn one of either.
 
     Raises `GenerateAnother` after 20 drafts of which repair could make nothing: never seen for the built-in
     patterns.
     """
     for _ in range(_TRIES):
-        if pattern is None and rng.random() < SINGLE_SHARE:
-            draft = _single(rng)
+        if op is not None or (pattern is None and rng.random() < SINGLE_SHARE):
+            draft = _single(rng, op or draw.op(rng))
         else:
             draft = _draft(rng, pattern or draw_pattern(rng))
         _odd(draft, rng)
@@ -70,9 +70,8 @@ def _draft(rng: Random, pattern: Pattern) -> Draft:
     return draft
 
 
-def _single(rng: Random) -> Draft:
+def _single(rng: Random, op: Op) -> Draft:
     """One op on inputs of its own, and what may follow it: a pattern, or up to three ops."""
-    op = draw.op(rng)
     inputs, operands, attrs = _fitting(rng, op)
     conversion = draw.conversion(rng)
     draft = Draft(inputs, [], [], [], conversion, draw.inference(rng, conversion.integer))

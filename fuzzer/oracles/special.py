@@ -22,5 +22,9 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
         worst.runtime,
         float(worst.specials),
         "elements",
-        evidence={"runtimes": [d.runtime for d in guilty], "base": worst.base},
+        evidence={
+            "runtimes": [d.runtime for d in guilty],
+            "base": worst.base,
+            "operators": list(record.flat.operators) if record.flat else [],
+        },
     )

@@ -37,6 +37,7 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
         evidence={
             "runtimes": [d.runtime for d in guilty],
             "base": worst.base,
+            "operators": list(record.flat.operators) if record.flat else [],
             "sample": worst.sample,
             "output": worst.output,
             "index": list(worst.index),
