@@ -81,7 +81,8 @@ def fitted(template: str, case: Case) -> str:
         text += '        if y.dtype.kind == "c":\n            y, v = abs(v) + abs(y - v), abs(v)\n'
     if dtypes & {"string", "bool", "complex64"}:
         template = template.replace("{want:14.8g} {got:14.8g}", "{want!s:>14} {got!s:>14}")
-        template = template.replace("abs(float(got) - float(want))", "float(got != want)")
+        apart = "float(abs(got - want))" if dtypes == {"complex64"} else "float(got != want)"
+        template = template.replace("abs(float(got) - float(want))", apart)
     return template.replace("@guard@", text)
 
 

@@ -170,6 +170,8 @@ for runtime in @runtimes@:
         found[runtime] = judge(runtime, run(runtime, flatbuffer))
     except (RuntimeError, ValueError) as error:
         print(f"{runtime:12} fails: {error}")
+if not found:
+    sys.exit(2)
 defect = @test@
 print("The defect is there." if defect else "The defect is gone.")
 sys.exit(1 if defect else 0)
@@ -180,6 +182,6 @@ def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float) -> list
     """Runs and judges every runtime; the guilty ones decide the exit status."""
     # 1e-6: a step of a float output is no exact multiple of its scale.
     bar = f"{limit:g}" if limit != 1.0 else "1.001"
-    tests = [f"found[{layout.string(r)}] > {bar}" for r in guilty]
+    tests = [f"found.get({layout.string(r)}, 0) > {bar}" for r in guilty]
     shown = "(" + ", ".join(layout.string(r) for r in runtimes) + ("," if len(runtimes) == 1 else "") + ")"
     return fill(_ANSWER, runtimes=shown, test=" or ".join(tests))

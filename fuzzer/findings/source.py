@@ -370,6 +370,8 @@ class Folder(ast.NodeTransformer):
         loose = [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
         for argument in (*node.args.args, *node.args.kwonlyargs, *loose):
             argument.annotation = None
+        node.args.defaults = [self.expression(value) for value in node.args.defaults]
+        node.args.kw_defaults = [None if v is None else self.expression(v) for v in node.args.kw_defaults]
         node.returns = None
         node.body = self._body(node.body)
         return node

@@ -81,7 +81,7 @@ def judge(name, outputs):
     worst = (-1.0, 0, ())
     for o, (y, v, bound) in enumerate(zip(outputs, truth, bounds)):
 @guard@        sound = np.isfinite(y) & np.isfinite(v) & np.isfinite(bound)
-        ratio = np.where(sound, np.abs(y.astype(np.float64) - v) / np.maximum(bound, 1e-300), 0.0)
+        ratio = np.where(sound, np.abs(y.astype(np.float64) - v) / np.maximum(bound, 1e-30), 0.0)
         at = tuple(map(int, np.unravel_index(np.argmax(ratio), ratio.shape)))
         worst = max(worst, (float(ratio[at]), o, at))
     ratio, o, at = worst
@@ -144,6 +144,7 @@ def _wrapped(line: str) -> list[str]:
 def own_dtype(case: Case) -> str | None:
     """The one floating-point type of a case; None where there are several types."""
     dtypes = {t.dtype for t in case.model.types.values()}
+    dtypes |= {slot.type.dtype for typed in case.model.typed for slot in typed.slots}
     return next(iter(dtypes)) if len(dtypes) == 1 and dtypes <= {"float32", "float16"} else None
 
 
