@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 
 WIDTH = 100
 _INDENT = 4
+_PIECE = 60
+"""Characters of a long string that stand on one line."""
 _OPERATORS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 """Where a long sum or product may be broken, inside brackets."""
 
@@ -59,8 +61,8 @@ def statement(node: ast.stmt, indent: int = 0) -> list[str]:
             return [f"{pad}{prefix}{unparse(node.value)[1:-1]}"]
         return wrap(prefix, node.value, "", indent)
     if isinstance(node, ast.Return) and node.value is not None:
-        if isinstance(node.value, ast.Tuple):
-            return [f"{pad}return {unparse(node.value)[1:-1]}"]
+        if isinstance(node.value, ast.Tuple) and len(one := f"{pad}return {unparse(node.value)[1:-1]}") <= WIDTH:
+            return [one]
         return wrap("return ", node.value, "", indent)
     return [pad + line for line in unparse(node).splitlines()]
 
@@ -84,6 +86,11 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
     if len(one) <= WIDTH:
         return [one]
     deeper = indent + _INDENT
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > _PIECE:
+        pieces = [node.value[i : i + _PIECE] for i in range(0, len(node.value), _PIECE)]
+        return [f"{pad}{prefix}(", *(f"{' ' * deeper}{_quoted(piece)}" for piece in pieces), f"{pad}){suffix}"]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Call):
+        return wrap(prefix, node.func, unparse(node).removeprefix(unparse(node.func)) + suffix, indent)
     if isinstance(node, ast.Call) and (node.args or node.keywords):
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
             # `np.array([...]).reshape(...)`: the array is what is long.
@@ -102,11 +109,10 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
         return [head, *body, f"{pad}){suffix}"]
     if isinstance(node, ast.List | ast.Tuple) and node.elts:
         left, right = ("[", "]") if isinstance(node, ast.List) else ("(", ")")
-        return [
-            f"{pad}{prefix}{left}",
-            *fill([unparse(e) for e in node.elts], deeper),
-            f"{pad}{right}{suffix}",
-        ]
+        items = [unparse(e) for e in node.elts]
+        wide = any(len(item) + 1 > WIDTH - deeper for item in items)
+        inner = [line for e in node.elts for line in wrap("", e, ",", deeper)] if wide else fill(items, deeper)
+        return [f"{pad}{prefix}{left}", *inner, f"{pad}{right}{suffix}"]
     if isinstance(node, ast.Lambda):
         return wrap(f"{prefix}lambda {unparse(node.args)}: ", node.body, suffix, indent)
     if isinstance(node, ast.Subscript):
@@ -129,6 +135,10 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
             f"{pad}){suffix}",
         ]
     return [one]
+
+
+def _quoted(text: str) -> str:
+    return unparse(ast.Constant(text))
 
 
 def _breakable(node: ast.BinOp) -> bool:

@@ -323,13 +323,15 @@ class Folder(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """`"SAME".lower()`, `range(4)` and `len((1, 2))`."""
+        """`"SAME".lower()`, `range(4)`, `len((1, 2))` and `str(3)`."""
         self.generic_visit(node)
         of = node.func
         if isinstance(of, ast.Attribute) and of.attr in ("lower", "upper") and isinstance(of.value, ast.Constant):
             return literal(getattr(of.value.value, of.attr)())
-        if isinstance(of, ast.Name) and of.id in ("range", "len") and all(is_literal(a) for a in node.args):
+        if isinstance(of, ast.Name) and of.id in ("range", "len", "str") and all(is_literal(a) for a in node.args):
             arguments = [_plain(a) for a in node.args]
+            if of.id == "str":
+                return literal(str(arguments[0]))
             if of.id == "len":
                 return literal(len(arguments[0]))
             numbers = range(*arguments)
