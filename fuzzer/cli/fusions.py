@@ -93,7 +93,8 @@ def _row(executor: Any, name: str, ops: tuple[str, ...], case: Any, scheme: str)
     if "bug" in message:
         raise RuntimeError(message["bug"])
     errors = [float(s["to_tensorflow"]) for s in message.get("statistics", {}).values()]
-    kinds = sorted({s["kind"] for s in message["suspicions"]})
+    kinds = {str(s["kind"]) for s in message["suspicions"]}
+    doubts = kinds & {"value", "nan-propagation"}
     failure = str(message["failure"]).strip()
     return Row(
         name,
@@ -104,5 +105,6 @@ def _row(executor: Any, name: str, ops: tuple[str, ...], case: Any, scheme: str)
         bool(message.get("fused")),
         tuple(message.get("folded", ())),
         max(errors, default=None),
-        ", ".join(kinds) or (failure.splitlines()[0] if failure else ""),
+        ", ".join(sorted(kinds - doubts)) or (failure.splitlines()[0] if failure else ""),
+        tuple(sorted(doubts)),
     )

@@ -61,7 +61,8 @@ def converter_of(tf: Any, case: Case, weights: Sequence[dict[str, Array]], scrat
 
         function = _traced_layers(tf, tf_keras, case, weights, module)
     else:
-        function = trace(tf, case, weights).get_concrete_function()
+        traced = trace(tf, case, weights)  # it owns the state, which a concrete function only points at
+        function = traced.get_concrete_function()
         module.state = list(function.variables)
     tf.saved_model.save(module, folder, signatures=function)
     return lite.from_saved_model(folder)

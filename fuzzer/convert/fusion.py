@@ -23,7 +23,8 @@ BORDER = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 def before(tf: Any, case: Case, weights: Sequence[dict[str, Array]]) -> list[str]:
     """The TensorFlow operators of the traced model, in order, without plumbing."""
-    graph = trace(tf, case, weights).get_concrete_function().graph
+    traced = trace(tf, case, weights)
+    graph = traced.get_concrete_function().graph
     return [op.type for op in graph.get_operations() if op.type not in _PLUMBING]
 
 

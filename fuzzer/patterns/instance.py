@@ -63,10 +63,20 @@ def instance(pattern: Pattern, steps: tuple[Step, ...], scheme: str) -> Case:
     conversion = Conversion(
         entry=pattern.entries[0] if pattern.entries else "concrete_function",
         scheme=scheme,
+        optimizations="default" if scheme == "qat" else "none",
         io=IO_DTYPES[scheme][0],
     ).repaired()
     inference = Inference(inputs=(Recipe("uniform", 1), Recipe("normal", 2)))
     draft = Draft(
         [TensorType(SHAPES[pattern.rank], dtype)], nodes, [nodes[-1].key], [pattern.name], conversion, inference
     )
-    return repair(draft, Random(pattern.name))
+    return _plain(repair(draft, Random(pattern.name)))
+
+
+def _plain(case: Case) -> Case:
+    """The case with well-scaled weights: what repair drew may be huge, pruned or not a number."""
+    nodes = tuple(
+        replace(node, weights={name: Recipe("normal", 7 * i + k) for k, name in enumerate(node.weights)})
+        for i, node in enumerate(case.model.nodes)
+    )
+    return replace(case, model=replace(case.model, nodes=nodes))

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from fuzzer.screen.text import one_line
 
+BORDER = frozenset({"QUANTIZE", "DEQUANTIZE"})
+LEGEND = "numbers: largest error of any runtime against TensorFlow, over the scale of its channel; ?: kernels disagree"
 LONG = 9
 """From this many TensorFlow operators on only their number is shown."""
 
@@ -21,7 +23,8 @@ LONG = 9
 class Row:
     """One variant of a pattern under one scheme. `error` is the largest error over its channel's scale, any runtime.
 
-    `outcome` is empty when all runtimes ran and agree, else what happened in a few words.
+    `outcome` is empty when the model converted and all runtimes ran it, else what happened in a few words. `doubts` are
+    kinds of suspicions that the numbers raised; a campaign examines such.
     """
 
     pattern: str
@@ -33,6 +36,7 @@ class Row:
     folded: tuple[str, ...] = ()
     error: float | None = None
     outcome: str = ""
+    doubts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -51,12 +55,18 @@ def table(rows: Iterable[Row]) -> RenderableType:
             shown.add_row(
                 row.scheme,
                 Text("fused", "green") if row.fused else Text("-", "dim"),
-                Text(_off(row), "red" if row.outcome else ""),
-                Text(" > ".join(row.after) or one_line(row.outcome)[:120]),
+                Text(_off(row), "red" if row.outcome else "yellow" if row.doubts else ""),
+                Text(" > ".join(inner(row)) or one_line(row.outcome)[:120]),
                 Text("; ".join(row.folded), "dim"),
             )
         blocks.append(shown)
+    blocks.append(Text(f"\n{LEGEND}", "dim"))
     return Group(*blocks)
+
+
+def inner(row: Row) -> list[str]:
+    """The operators of the flatbuffer without the QUANTIZE and DEQUANTIZE around them."""
+    return [name for name in row.after if name not in BORDER]
 
 
 def markdown(rows: Sequence[Row], schemes: Sequence[str]) -> str:
@@ -82,12 +92,12 @@ def _cell(row: Row, by_scheme: dict[str, Row]) -> str:
     first = next(iter(by_scheme.values()))
     if not row.after:
         return f"**{one_line(row.outcome)[:40]}**"
-    ops = " > ".join(name for name in row.after if name not in ("QUANTIZE", "DEQUANTIZE"))
-    same = row is not first and ops == " > ".join(n for n in first.after if n not in ("QUANTIZE", "DEQUANTIZE"))
-    return f"{'same' if same else ops or 'nothing left'}, {_off(row)}"
+    same = row is not first and inner(row) == inner(first)
+    return f"{'same' if same else ' > '.join(inner(row)) or 'nothing left'}, {_off(row)}"
 
 
 def _off(row: Row) -> str:
     if row.outcome:
-        return f"**{one_line(row.outcome)[:40]}**" if row.after else one_line(row.outcome)[:40]
-    return "" if row.error is None else f"{row.error:.0e}"
+        return f"**{one_line(row.outcome)[:40]}**"
+    mark = " ?" if row.doubts else ""
+    return "" if row.error is None else f"{row.error:.0e}{mark}"
