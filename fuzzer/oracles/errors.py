@@ -1,20 +1,40 @@
-"""Errors that the converter or a runtime raises on a valid model, and that are no refusals."""
+"""Errors that the converter or a runtime raises on a valid model, and that are no refusals.
+
+"This type is not supported" is a refusal where the type is the model's own, and where another runtime takes it. Where
+the quantiser made the type, and no runtime has a kernel for it, the converter wrote a model that nobody can run; where
+a delegate says it of an operator that it claimed itself, the delegate should have left the operator alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fuzzer.execute.record import CaseRun
-from fuzzer.oracles.divergence import Divergence
-from fuzzer.oracles.messages import converter_message, is_refusal, runtime_message
+from fuzzer.convert.flatbuffer import FlatTensor
+from fuzzer.execute.record import CaseRun, Failure
+from fuzzer.oracles.divergence import REFERENCE_RUNTIME, Divergence
+from fuzzer.oracles.messages import (
+    converter_message,
+    empty_range,
+    is_refusal,
+    operator_of,
+    runtime_message,
+    speaks_of_types,
+)
+from fuzzer.oracles.ranges import spoilt_calibration
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
+
+_DELEGATE = "TfLiteXNNPackDelegate"
+_DELEGATING = frozenset({"tf-xnnpack", "litert"})
+_SMALL = frozenset({"int4", "int8", "int16", "uint8", "uint16", "uint32", "int64", "bool", "float16", "bfloat16"})
+"""Dtypes of a model's own for which kernels are few; float32 and int32 are what every kernel has."""
 
 
 def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Verdict]:
     """An internal converter error, or an allocate or invoke error of some runtime."""
     failure = record.convert_failure
     if failure is not None:
-        if not is_refusal(failure.message) and not is_refusal(record.log):
+        refused = is_refusal(failure.message) or is_refusal(record.log)
+        if not refused and not (empty_range(failure.message) and spoilt_calibration(record)):
             yield Verdict(
                 Stage.CONVERT,
                 Kind.CONVERTER_ERROR,
@@ -35,7 +55,7 @@ def _runtime_errors(record: CaseRun, stage: Stage, kind: Kind) -> Iterator[Verdi
     full: dict[str, str] = {}
     for runtime, run in record.runs.items():
         failure = run.allocate_failure if stage is Stage.ALLOCATE else run.invoke_failure
-        if failure is None or is_refusal(failure.message):
+        if failure is None or _refused(record, runtime, failure):
             continue
         message = runtime_message(failure.message)
         said.setdefault(message, []).append(runtime)
@@ -50,3 +70,35 @@ def _runtime_errors(record: CaseRun, stage: Stage, kind: Kind) -> Iterator[Verdi
             "error",
             evidence={"message": full[message], "runtimes": runtimes},
         )
+
+
+def _refused(record: CaseRun, runtime: str, failure: Failure) -> bool:
+    """Whether a runtime turned the model down for what the model itself is."""
+    message, operator = failure.message, operator_of(failure.message)
+    in_words, of_types = is_refusal(message), speaks_of_types(message)
+    ran = {name for name, run in record.runs.items() if run.complete}
+    if operator == _DELEGATE:
+        return in_words and not ran - _DELEGATING  # others ran what the delegate claimed and could not do
+    if runtime == REFERENCE_RUNTIME and ran:
+        return in_words or of_types  # the reference kernels are few and old by design (register_ref.cc)
+    if of_types and _quantised(record, operator):
+        return in_words and bool(ran)
+    return in_words or (of_types and _own_type(record, operator))
+
+
+def _quantised(record: CaseRun, operator: str) -> bool:
+    """Whether an operator of this name works on activations that the quantiser made integers."""
+    return any(t.scales and not t.constant for t in _touched(record, operator))
+
+
+def _own_type(record: CaseRun, operator: str) -> bool:
+    """Whether an operator of this name works on a small type that the model itself is written in."""
+    own = {t.dtype for t in record.case.model.types.values()} & _SMALL
+    return any(t.dtype.lower() in own and not t.scales for t in _touched(record, operator))
+
+
+def _touched(record: CaseRun, operator: str) -> Iterator[FlatTensor]:
+    flat = record.flat
+    for op in flat.ops if flat is not None and operator else ():
+        if op.name == operator:
+            yield from (flat.tensors[i] for i in (*op.inputs, *op.outputs) if flat is not None and i >= 0)

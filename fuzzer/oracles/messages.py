@@ -39,8 +39,16 @@ _REFUSALS = tuple(
         r"Didn't find op for builtin opcode",
         r"type .{1,40} not (?:currently )?supported",
         r"does not support",
+        # Kernels that list in words what they take, types or ranks: "only supports 1D-5D input arrays".
+        r"\bonly supports? (?:\w|<)",
+        # floor_div.cc: the divisor is zero, which the kernel does not compute where TensorFlow gives infinity.
+        r"Division by 0",
     )
 )
+
+_TYPE_NAME = re.compile(r"\btypes?\b|kTfLite\w+|\b(?:FLOAT|U?INT|BFLOAT)\d+\b|\bBOOL\b", re.IGNORECASE)
+_TYPE_CONDITION = re.compile(r"([\w.>\-]+) == kTfLite\w+(?: \|\| \1 == kTfLite\w+)+(?: was not true)?")
+_EMPTY_RANGE = re.compile(r"(Max and min for dynamic tensors should be recorded during calibration).*", re.DOTALL)
 
 _NOISE = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
@@ -76,9 +84,30 @@ def is_refusal(message: str) -> bool:
     return any(pattern.search(message) for pattern in _REFUSALS)
 
 
+def speaks_of_types(message: str) -> bool:
+    """Whether a message names a type, or says that the matter is one."""
+    return _TYPE_NAME.search(message) is not None
+
+
+def operator_of(message: str) -> str:
+    """The operator that failed by what the interpreter says; empty when it names none."""
+    node = _NODE.search(message)
+    return node.group(1) if node else ""
+
+
+def empty_range(message: str) -> bool:
+    """Whether the quantiser misses the range of a tensor that calibration should have seen."""
+    return _EMPTY_RANGE.search(message) is not None
+
+
 def normalise(message: str) -> str:
-    """The message without what differs between two runs of one defect: numbers, addresses, paths, locations."""
+    """The message without what differs between two runs of one defect: numbers, addresses, paths, locations.
+
+    Lists of the types that a kernel takes grow from release to release: they become "an unsupported type".
+    """
     message = message[:MAX_READ]
+    message = _EMPTY_RANGE.sub(r"\1", message)
+    message = _TYPE_CONDITION.sub(r"\1 is an unlisted type", message)
     for pattern, stand_in in _NOISE:
         message = pattern.sub(stand_in, message)
     return message.strip(" .:\t")[:MAX_MESSAGE]
@@ -88,7 +117,10 @@ def converter_message(message: str) -> str:
     """The line of a converter error that says what went wrong, normalised.
 
     MLIR prints a chain of locations; the last `error:` line is the reason, earlier ones its context.
+    Calibration is a run of the float model, whose errors are an interpreter's.
     """
+    if operator_of(message):
+        return runtime_message(message)  # calibration runs the float model: an interpreter speaks
     found = [line for line in _ERROR_LINE.findall(message) if not line.startswith("failed while converting")]
     return normalise(found[0] if found else message)
 

@@ -32,7 +32,7 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
 
 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
-    from fuzzer.oracles import judge_all
+    from fuzzer.oracles import judge_all, ranges
     from fuzzer.oracles.confirm import nodewise, truth
 
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
@@ -45,6 +45,13 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     if not again:
         return Confirmation(None, "did not happen again")
     stage.set("confirm")
-    if record.case.conversion.judged == "float32":
-        return truth.confirm(record, again[0])
-    return nodewise.confirm(record, again[0])
+    if ranges.spoilt_calibration(record):
+        return Confirmation(None, "the representative data hold NaN or infinity: their scales mean nothing")
+    judge = truth.confirm if record.case.conversion.judged == "float32" else nodewise.confirm
+    if suspicion.kind is Kind.NAN_PROPAGATION:
+        # One defect, one title: where numbers are wrong as well, they tell it.
+        wrong = next((v for v in judge_all(record) if v.kind is Kind.VALUE), None)
+        told = judge(record, wrong) if wrong is not None else None
+        if told is not None and told.verdict is not None:
+            return told
+    return judge(record, again[0])

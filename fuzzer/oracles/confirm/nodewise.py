@@ -18,8 +18,11 @@ from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat, FlatOp
 from fuzzer.execute.record import CaseRun, slot_of
 from fuzzer.execute.runtimes import MAKERS, feed, output, resize
+from fuzzer.oracles import ranges
 from fuzzer.oracles.confirm import Confirmation
+from fuzzer.oracles.confirm.arbiter import right_integers
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
+from fuzzer.oracles.messages import operator_of
 from fuzzer.oracles.verdict import Kind, Verdict
 
 MAX_STEPS = 1.0
@@ -41,6 +44,15 @@ _UNJUDGED = frozenset(
     }
 )
 """State, sub-graphs and chance: the operator alone is not what runs in the model."""
+_ALONE = frozenset(
+    {
+        *("ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "NEG"),
+        *("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "ROUND", "RSQRT", "SIGN", "SIN", "SQRT", "SQUARE", "TANH"),
+    }
+)
+"""Functions of one number: nothing is summed, so a pole is a pole in any order and huge operands are plain ones."""
+_SUMMING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "SUM", "MEAN", "CUMSUM", "L2_NORMALIZATION", "AVERAGE_POOL_2D"})
+"""Operators whose reference kernels add one term after the other to one float."""
 
 
 Rerun = Callable[[Callable[[Array], Array]], "list[Array] | None"]
@@ -61,6 +73,8 @@ class NodeDivergence:
     expected: float
     actual: float
     specials: int
+    sample: int = 0
+    shape: tuple[int, ...] = ()
 
 
 def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
@@ -99,11 +113,15 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
 
 def failing_node(record: CaseRun, verdict: Verdict) -> str:
     """The first operator that alone fails to allocate or run under the verdict's runtime; empty when none does."""
+    said = operator_of(str(verdict.evidence.get("message", "")))
     if record.flat is None or verdict.kind not in (Kind.ALLOCATE_ERROR, Kind.INVOKE_ERROR) or not record.samples:
         return ""
+    if not said:
+        return ""  # the file as a whole is at fault: the interpreter names a node otherwise
     tensors = _intermediates(record, 0)
     for position, op in enumerate(record.flat.ops):
-        if op.name not in _UNJUDGED and probe(record, position, verdict.runtime, tensors):
+        meant = op.name == said or said not in {o.name for o in record.flat.ops}  # a delegate names itself
+        if meant and op.name not in _UNJUDGED and probe(record, position, verdict.runtime, tensors):
             return f"{op.name} ({kernel_kind(record.flat, op)})"
     return ""
 
@@ -137,7 +155,8 @@ def defect(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence], 
     """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree."""
     assert record.flat is not None
     what = "NaN or Inf where the others have none" if special else "wrong values"
-    return f"{outlier(record, found)} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
+    whose = ("" if special else _arbitrated(record, worst, found)) or outlier(record, found)
+    return f"{whose} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
 
 
 def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence] | None:
@@ -145,7 +164,7 @@ def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence
     runtimes = [r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME]
     by_position: dict[int, list[NodeDivergence]] = {}
     for runtime in runtimes:
-        for found in divergent_nodes(record, runtime):
+        for found in divergent_nodes(record, runtime, special):
             if (found.specials > 0) if special else (found.ratio > 1):
                 by_position.setdefault(found.position, []).append(found)
                 break
@@ -171,6 +190,29 @@ def outlier(record: CaseRun, found: list[NodeDivergence]) -> str:
     return "+".join(sorted(_kernel(r) if r == "tf-builtin" else r for r in guilty))
 
 
+def _arbitrated(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence]) -> str:
+    """Whose integer kernel is wrong by real arithmetic; empty where that does not tell.
+
+    A majority is no proof: where XNNPACK leaves an operator alone, three runtimes share one optimised kernel.
+    """
+    assert record.flat is not None
+    if worst.unit != "steps" or {d.runtime for d in found} != {
+        r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME
+    }:
+        return ""
+    made = [d for d in found if d.position == worst.position and d.index == worst.index and _agree([worst, d])]
+    if len(made) != len(found):
+        return ""
+    right = right_integers(record.content, worst.position, _intermediates(record, worst.sample))
+    if right is None or right.shape != worst.shape:
+        return ""
+    true = float(right[worst.index])
+    reference, others = abs(worst.expected - true), abs(worst.actual - true)
+    if abs(reference - others) <= MAX_STEPS_16:
+        return ""
+    return "reference" if reference > others else "optimised"
+
+
 def _agree(found: list[NodeDivergence]) -> bool:
     """Whether runtimes that differ from the base differ in the same way: same place, same value."""
     first = found[0]
@@ -191,8 +233,11 @@ def kernel_kind(flat: Flat, op: FlatOp) -> str:
     return first
 
 
-def divergent_nodes(record: CaseRun, runtime: str) -> Iterator[NodeDivergence]:
-    """Every operator's divergence under `runtime`, worst sample each, in execution order."""
+def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Iterator[NodeDivergence]:
+    """Every operator's divergence under `runtime`, worst sample each, in execution order.
+
+    What is worst depends on what is looked for: NaN and infinity (`special`), or numbers.
+    """
     flat = record.flat
     if flat is None or runtime == REFERENCE_RUNTIME:
         return
@@ -203,10 +248,10 @@ def divergent_nodes(record: CaseRun, runtime: str) -> Iterator[NodeDivergence]:
         if op.name in _UNJUDGED or not op.outputs:
             continue
         content = isolate(record.content, position)
-        found = [_compare(flat, position, op, runtime, content, tensors) for tensors in recorded]
-        made = [f for f in found if f is not None]
+        found = [_compare(flat, position, op, runtime, content, tensors, special) for tensors in recorded]
+        made = [replace(f, sample=sample) for sample, f in enumerate(found) if f is not None]
         if made:
-            yield max(made, key=lambda f: (f.specials > 0, f.ratio))
+            yield max(made, key=lambda f: f.specials if special else f.ratio)
 
 
 def _intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
@@ -296,24 +341,29 @@ def _invoke(maker: str, content: bytes, tensors: dict[int, Array], moved: Any = 
 
 
 def _compare(
-    flat: Flat, position: int, op: FlatOp, runtime: str, content: bytes, tensors: dict[int, Array]
+    flat: Flat, position: int, op: FlatOp, runtime: str, content: bytes, tensors: dict[int, Array], special: bool
 ) -> NodeDivergence | None:
+    if not _meaningful(flat, op, tensors):
+        return None
     base = next((b for b in BASES if b != runtime and _invoke(b, content, tensors)), REFERENCE_RUNTIME)
     expected = _invoke(base, content, tensors)
     actual = _invoke(runtime, content, tensors)
     if not expected or not actual:
         return None
+    flushed = _flushed(op, base, content, tensors)
     worst: NodeDivergence | None = None
     for o, (want, got) in enumerate(zip(expected, actual, strict=True)):
         if want.shape != got.shape or want.size == 0 or _undefined(op, want, tensors):
             continue
         right, left = real_pair(got, want)
-        finite = np.isfinite(left) & np.isfinite(right)
-        specials = int(np.sum(np.isnan(left) != np.isnan(right)) + np.sum(np.isinf(left) != np.isinf(right)))
-        apart = np.where(finite, np.abs(np.where(finite, left, 0) - np.where(finite, right, 0)), 0.0)
+        apart, odd = _apart(op, right, left, want.dtype.name)
+        if flushed and flushed[o].shape == want.shape:
+            # Either is right where denormals go in: with them, or with zeros.
+            by_zero = _apart(op, *real_pair(got, flushed[o]), want.dtype.name)
+            apart, odd = np.minimum(apart, by_zero[0]), odd & by_zero[1]
         bound, unit = _bound(flat, op, o, want, lambda moved: _invoke(base, content, tensors, moved), tensors)
         ratio = apart / np.maximum(bound, 1e-30)
-        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), want.shape))
+        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(odd if special else ratio)), want.shape))
         found = NodeDivergence(
             position,
             op,
@@ -324,22 +374,64 @@ def _compare(
             at,
             float(left[at]),
             float(right[at]),
-            specials,
+            int(odd.sum()),
+            shape=want.shape,
         )
-        if worst is None or found.ratio > worst.ratio:
+        if worst is None or (found.specials > worst.specials if special else found.ratio > worst.ratio):
             worst = found
     return worst
+
+
+def _meaningful(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> bool:
+    """Whether an operator's result is promised for these operands: see `ranges`."""
+    for i in op.inputs:
+        if i < 0 or i not in tensors:
+            continue
+        if not all(np.isfinite(s) and s < ranges.limit("float32") for s in flat.tensors[i].scales):
+            return False  # the quantiser's own infinity
+        value = tensors[i]
+        if value.dtype.kind != "f":
+            continue
+        if not ranges.finite(value):
+            return False
+        largest = float(np.abs(value).max(initial=0.0))
+        if op.name not in _ALONE and largest > ranges.limit(value.dtype.name):
+            return False
+    return True
+
+
+def _apart(
+    op: FlatOp, actual: NDArray[np.float64], expected: NDArray[np.float64], dtype: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """How far finite elements are apart, and where one side is not finite and should be.
+
+    Results near overflow are left out: a sum may overflow in one order and not in another, and an exponential in one
+    approximation and not in another.
+    """
+    safe = np.inf if dtype not in ranges.LARGEST else ranges.limit(dtype)
+    with np.errstate(invalid="ignore"):
+        left, right = np.abs(expected) <= safe, np.abs(actual) <= safe
+    apart = np.where(left & right, np.abs(np.where(left, expected, 0.0) - np.where(right, actual, 0.0)), 0.0)
+    special = (left & ~np.isfinite(actual)) | (right & ~np.isfinite(expected))
+    if op.name in _ALONE:
+        special |= np.isnan(expected) != np.isnan(actual)
+    return apart, special
+
+
+def _flushed(op: FlatOp, base: str, content: bytes, tensors: dict[int, Array]) -> list[Array] | None:
+    """The base's results on operands without denormals; None where there are none to begin with."""
+    given = [tensors[i] for i in op.inputs if i in tensors and tensors[i].dtype.kind == "f"]
+    if all(np.array_equal(ranges.flushed(value), value) for value in given):
+        return None
+    return _invoke(base, content, tensors, ranges.flushed)
 
 
 def _undefined(op: FlatOp, want: Array, tensors: dict[int, Array]) -> bool:
     """Whether the result has no meaning: NaN, infinity or what is beyond the type as an integer (C++20, 7.3.10)."""
     if op.name != "CAST" or want.dtype.kind not in "iu":
         return False
-    given, limits = tensors[op.inputs[0]], np.iinfo(str(want.dtype))
-    if given.dtype.kind != "f":
-        return False
-    numbers = given.astype(np.float64)
-    return not bool(np.all((numbers >= limits.min) & (numbers <= limits.max)))
+    given = tensors[op.inputs[0]]
+    return given.dtype.kind == "f" and not ranges.fits(given, str(want.dtype))
 
 
 def _bound(
@@ -354,7 +446,8 @@ def _bound(
         return np.full(want.shape, limit), "steps"
     sizes = np.nan_to_num(np.abs(want if want.dtype.kind == "c" else want.astype(np.float64)))
     largest = max(float(sizes.max(initial=0.0)), _range(flat, op))
-    slack = largest * 8 * FLOAT_UNIT
+    # Recursive summation of n numbers is off by up to n - 1 roundings of the sum of their magnitudes (Higham, 4.2).
+    slack = largest * max(8.0, terms(flat, op)) * FLOAT_UNIT
     if kernel_kind(flat, op) == "hybrid":
         return np.full(want.shape, _hybrid_bound(flat, op, tensors) + slack), "absolute"
     motion = np.zeros(want.shape)
@@ -365,6 +458,15 @@ def _bound(
             after, before = real_pair(moved[output], want)
             motion = np.maximum(motion, np.abs(after - before))
     return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
+
+
+def terms(flat: Flat, op: FlatOp) -> float:
+    """How many numbers an operator adds up one after the other; 1 where it adds none that way."""
+    if op.name not in _SUMMING or not op.inputs or op.inputs[0] < 0:
+        return 1.0
+    shape, made = flat.tensors[op.inputs[0]].shape, flat.tensors[op.outputs[0]].shape
+    size, left = float(np.prod([abs(n) for n in shape])), float(np.prod([abs(n) for n in made]))
+    return max(float(abs(shape[-1])) if shape else 1.0, size / max(left, 1.0))
 
 
 def _range(flat: Flat, op: FlatOp) -> float:
