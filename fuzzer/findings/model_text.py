@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fuzzer.build.keras_model import layer_fits
 from fuzzer.case import Case, TypedNode
 from fuzzer.case.conversion import TFMOT
-from fuzzer.findings import layout, road_text, source
+from fuzzer.findings import layout, road_text, source, training_text
 from fuzzer.findings.road_text import weight_names, weights_first
 from fuzzer.findings.source import NotInlineError, literal, name
 from fuzzer.ops import REALS
@@ -70,7 +70,7 @@ class ModelText:
         lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
         settings = [
             *road_text.listed(self.case),
-            *road_text.training(self.case),
+            *training_text.training(self.case),
             *road_text.variable(self.case),
         ]
         return [*settings, *self._helpers(), *lines]
@@ -180,7 +180,7 @@ class ModelText:
             layer = _OP_LAYER.replace(_OP_CONSTRUCTOR, _OP_CLONED) + _OP_CONFIG
         helpers = ["", *layer.replace("@keras@", keras).rstrip().splitlines()] if wrapped else []
         lines = [*helpers, *self._helpers(), "", "", "def keras_model():", *body]
-        return [*lines, *road_text.optimised(self.case, wrapped)]
+        return [*lines, *training_text.optimised(self.case, wrapped)]
 
     def _op_layer(self, typed: TypedNode) -> list[str]:
         letters = list("abcdefgh"[: len(typed.node.operands)])

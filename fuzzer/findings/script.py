@@ -17,8 +17,9 @@ from fuzzer.findings import layout, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_text import KERAS, ModelText, convert
-from fuzzer.findings.road_text import needs_folder, reference_call, tfmot_imports
+from fuzzer.findings.road_text import needs_folder, reference_call
 from fuzzer.findings.tensors import Tensors, samples, weights
+from fuzzer.findings.training_text import tfmot_imports
 from fuzzer.findings.truth_text import against_truth
 from fuzzer.oracles.confirm.truth import jumps
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict

@@ -53,9 +53,7 @@ def _draft(rng: Random, pattern: Pattern) -> Draft:
     conversion = draw.conversion(rng)
     if pattern.entries and rng.random() < 0.4:
         conversion = conversion.over(rng.choice(pattern.entries))
-    draft = Draft(
-        [draw.tensor_type(rng, pattern.rank)], [], [], [], conversion, draw.inference(rng, conversion.integer)
-    )
+    draft = Draft([_input_of(rng, pattern)], [], [], [], conversion, draw.inference(rng, conversion.integer))
     end = add_pattern(draft, rng, pattern, -1)
     if rng.random() < 0.35:
         follower = draw_pattern(rng)
@@ -68,6 +66,22 @@ def _draft(rng: Random, pattern: Pattern) -> Draft:
     if rng.random() < 0.2:
         add_node(draft, rng, end)
     return draft
+
+
+def _input_of(rng: Random, pattern: Pattern) -> TensorType:
+    """An input that the pattern's first op takes as it is by default; the last one tried where none is found."""
+    step = pattern.steps[0]
+    op = registry()[step.ops[0]]
+    attrs = {key: step.pinned.get(key, domain.default) for key, domain in op.attrs.items()}
+    node = Node(op.name, ("x0",) * op.arity[0], attrs)
+    for _ in range(_FITTING_TRIES):
+        made = draw.tensor_type(rng, pattern.rank)
+        try:
+            type_node(node, "", {"x0": TensorType(made.shape, op.dtypes[0])})
+        except UnfitError:
+            continue
+        break
+    return made
 
 
 def _single(rng: Random, op: Op) -> Draft:
