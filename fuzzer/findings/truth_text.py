@@ -12,6 +12,7 @@ from fuzzer.findings.run_text import fill
 from fuzzer.oracles.confirm.truth import (
     JUMP_FACTOR,
     JUMP_PERTURBATIONS,
+    NUDGE,
     PERTURBATIONS,
     UNIT,
     coarsest,
@@ -62,7 +63,7 @@ def truth_and_bounds(inputs):
         def move(value):
             if not value.dtype.is_floating:
                 return value
-            return value * (1.0 + @factor@rounding * random.uniform(-1.0, 1.0, value.shape))
+            return value * (1.0 + @factor@rounding * random.uniform(-1.0, 1.0, value.shape))@nudge@
 
         moved = evaluate(inputs, "float64", before=move, after=move)
         motion = [np.maximum(m, np.abs(y - v)) for m, y, v in zip(motion, moved, truth)]
@@ -180,6 +181,7 @@ def _motion(case: Case, dtype: str) -> list[str]:
         count=JUMP_PERTURBATIONS if several else PERTURBATIONS,
         moves=f"{JUMP_FACTOR:g} roundings" if several else "one rounding",
         factor=f"{JUMP_FACTOR:g} * " if several else "",
+        nudge=f" + {NUDGE:g} * random.uniform(-1.0, 1.0, value.shape)" if several else "",
     )
 
 

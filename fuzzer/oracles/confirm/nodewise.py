@@ -382,8 +382,23 @@ def _compare(
     return worst
 
 
+MAX_RESCALE = 2.0**31
+"""Kernels multiply by a 32-bit fixed-point number; beyond it each saturates in its own way (`QuantizeMultiplier`)."""
+
+
+def _rescales(flat: Flat, op: FlatOp) -> bool:
+    """Whether the scales of an operator are numbers that fixed-point arithmetic can express."""
+    given = [s for i in op.inputs if i >= 0 for s in flat.tensors[i].scales]
+    made = [s for i in op.outputs for s in flat.tensors[i].scales]
+    if any(s < ranges.TINY for s in (*given, *made)):
+        return False
+    return not given or not made or max(given) / min(made) < MAX_RESCALE
+
+
 def _meaningful(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> bool:
     """Whether an operator's result is promised for these operands: see `ranges`."""
+    if not _rescales(flat, op):
+        return False
     for i in op.inputs:
         if i < 0 or i not in tensors:
             continue

@@ -50,6 +50,8 @@ JUMP_PERTURBATIONS = 24
 """A tie is missed when all moves go one way: two in 2^24 elements."""
 JUMP_FACTOR = 8.0
 """How many roundings a value may be off when it meets a jump: what `FACTOR` allows a sound result."""
+NUDGE = 1e-300
+"""Added where something jumps: the sign of a zero depends on the order of a sum, and atan2 of it is 0 or pi."""
 UNIT = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """One unit in the last place of a number in [1, 2)."""
 
@@ -68,9 +70,8 @@ class Truth:
         self.values: list[list[Array]] = []
         self.bounds: list[list[Real]] = []
         count = JUMP_PERTURBATIONS if jumps(case) else PERTURBATIONS
-        largest_sum = (
-            max((nodewise.terms(record.flat, op) for op in record.flat.ops), default=1.0) if record.flat else 1.0
-        )
+        flat = record.flat
+        longest = max((nodewise.terms(flat, op) for op in flat.ops), default=1.0) if flat is not None else 1.0
         for sample, reference in zip(samples_of(case), record.reference, strict=True):
             true = _run(tf, case, sample, weights)
             self.values.append(true.outputs)
@@ -131,7 +132,8 @@ def _nudge(case: Case, seed: int) -> Motion:
     unit = UNIT[coarsest(case)] * (JUMP_FACTOR if jumps(case) else 1.0)
 
     def moved(value: Any) -> Any:
-        return value * (1.0 + unit * random.uniform(-1.0, 1.0, value.shape))
+        made = value * (1.0 + unit * random.uniform(-1.0, 1.0, value.shape))
+        return made + NUDGE * random.uniform(-1.0, 1.0, value.shape) if jumps(case) else made
 
     return moved
 
@@ -245,12 +247,19 @@ def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
     return result
 
 
+def _op_error() -> type[Exception]:
+    import tensorflow as tf
+
+    raised: type[Exception] = tf.errors.OpError
+    return raised
+
+
 def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     """A float suspicion against the truth."""
     try:
         truth = Truth(record)
-    except Exception as error:
-        # TensorFlow raises what its layers raise when an op has no float64 kernel; the reason goes into the journal.
+    except (_op_error(), TypeError, ValueError) as error:
+        # What TensorFlow raises when an op has no float64 kernel; the reason goes into the journal.
         return Confirmation(None, f"no float64 truth ({type(error).__name__}: {str(error)[:120]})")
     if suspicion.kind is Kind.NAN_PROPAGATION:
         return _confirm_special(record, truth, suspicion)
