@@ -63,7 +63,7 @@ def truth_and_bounds(inputs):
         def move(value):
             if not value.dtype.is_floating:
                 return value
-            return value * (1.0 + @factor@rounding * random.uniform(-1.0, 1.0, value.shape))@nudge@
+            @end@value * (1.0 + @factor@rounding * random.uniform(-1.0, 1.0, value.shape))@nudge@
 
         moved = evaluate(inputs, "float64", before=move, after=move)
         motion = [np.maximum(m, np.abs(y - v)) for m, y, v in zip(motion, moved, truth)]
@@ -169,6 +169,10 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
     ]
 
 
+_NUDGED = f"""
+            return value + {NUDGE:g} * random.uniform(-1.0, 1.0, value.shape)"""
+
+
 def _motion(case: Case, dtype: str) -> list[str]:
     """The campaign's own bound: see `fuzzer.oracles.confirm.truth`."""
     own = coarsest(case)
@@ -181,7 +185,8 @@ def _motion(case: Case, dtype: str) -> list[str]:
         count=JUMP_PERTURBATIONS if several else PERTURBATIONS,
         moves=f"{JUMP_FACTOR:g} roundings" if several else "one rounding",
         factor=f"{JUMP_FACTOR:g} * " if several else "",
-        nudge=f" + {NUDGE:g} * random.uniform(-1.0, 1.0, value.shape)" if several else "",
+        end="value = " if several else "return ",
+        nudge=_NUDGED if several else "",
     )
 
 
