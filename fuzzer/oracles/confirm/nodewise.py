@@ -314,6 +314,39 @@ def _allocate(interpreter: Any, tensors: dict[int, Array]) -> None:
     interpreter.allocate_tensors()
 
 
+def nudged_constants(content: bytes, seed: int) -> bytes:
+    """The flatbuffer with every float32 constant moved by up to one rounding."""
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    _inside(model, content)
+    random = np.random.RandomState(seed)
+    floats = {t.buffer for g in model.subgraphs for t in g.tensors if t.type == schema.TensorType.FLOAT32}
+    for index in sorted(floats):
+        data = model.buffers[index].data
+        if data is not None and len(data) and len(data) % 4 == 0:
+            moved = _nudged(np.frombuffer(bytes(bytearray(data)), np.float32), random)
+            model.buffers[index].data = np.frombuffer(moved.tobytes(), np.uint8)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def outputs_of(record: CaseRun, runtime: str, sample: list[Array], content: bytes) -> list[Array]:
+    """What a runtime makes of a flatbuffer whose inputs and outputs are the record's; empty when it does not run."""
+    run = record.runs[runtime]
+    try:
+        interpreter = MAKERS[runtime](content, 1)
+        if record.case.conversion.resized:
+            resize(interpreter, sample)
+        interpreter.allocate_tensors()
+        for index, value in feed(run.inputs, sample):
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        return [output(interpreter, slot) for slot in run.outputs]
+    except (RuntimeError, ValueError):
+        return []
+
+
 def _inside(model: Any, content: bytes) -> None:
     """Moves buffers that lie behind the flatbuffer (`use_buffer_offset`) into it."""
     for buffer in model.buffers:

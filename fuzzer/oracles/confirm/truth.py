@@ -222,10 +222,10 @@ def _bound(true: Array, moved: list[Array], own: Real, kind: str, largest: float
     return widened
 
 
-def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
+def ratios(record: CaseRun, truth: Truth, broken: bool = True) -> dict[str, float]:
     """Per complete runtime: the largest error in bounds. Elements where the truth is not finite are left out.
 
-    NaN or infinity where the truth is finite is as wrong as can be.
+    NaN or infinity where the truth is finite is as wrong as can be; without `broken` such elements are left out.
     """
     result = {}
     for runtime, run in record.runs.items():
@@ -238,7 +238,7 @@ def ratios(record: CaseRun, truth: Truth) -> dict[str, float]:
                 if actual.shape != true.shape:
                     continue
                 left, right = real_pair(actual, true)
-                judged = np.isfinite(right) & np.isfinite(bound)
+                judged = np.isfinite(right) & np.isfinite(bound) & (broken | np.isfinite(left))
                 with np.errstate(all="ignore"):
                     apart = np.where(np.isfinite(left), np.abs(left - right), np.inf)
                     ratio = np.where(judged, np.minimum(apart / np.maximum(bound, 1e-300), WORST), 0.0)
@@ -254,6 +254,23 @@ def _op_error() -> type[Exception]:
     return raised
 
 
+def _widen(record: CaseRun, truth: Truth, runtime: str) -> None:
+    """Adds to the bounds how far the converted graph moves when its own constants move by one rounding.
+
+    The converter may reorder sums and products (fold a scale into a filter); that it then cancels where TensorFlow
+    happened to be exact is rounding. Constants that are wrong, or a function that is, stay as wrong as they were.
+    """
+    for s, sample in enumerate(record.samples):
+        plain = nodewise.outputs_of(record, runtime, sample, record.content)
+        for seed in range(NEIGHBOURS):
+            moved = nodewise.outputs_of(record, runtime, sample, nodewise.nudged_constants(record.content, seed))
+            for o, (left, right) in enumerate(zip(moved, plain, strict=False)):
+                if left.shape == right.shape == truth.bounds[s][o].shape and left.dtype.kind == "f":
+                    apart = np.nan_to_num(_apart(left, right), nan=0.0, posinf=0.0)
+                    mean = 0.25 * float(apart.mean()) if apart.size else 0.0
+                    truth.bounds[s][o] = np.maximum(truth.bounds[s][o], np.maximum(apart, mean))
+
+
 def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     """A float suspicion against the truth."""
     try:
@@ -263,7 +280,12 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         return Confirmation(None, f"no float64 truth ({type(error).__name__}: {str(error)[:120]})")
     if suspicion.kind is Kind.NAN_PROPAGATION:
         return _confirm_special(record, truth, suspicion)
-    found = ratios(record, truth)
+    found = ratios(record, truth, broken=False)
+    if any(v > FACTOR for v in found.values()):
+        _widen(record, truth, min(found, key=lambda r: found[r]))
+        found = ratios(record, truth, broken=False)
+    if any(v > FACTOR for v in found.values()):
+        found = ratios(record, truth)  # where numbers are wrong, those that are none belong to the same defect
     guilty = {r: v for r, v in found.items() if v > FACTOR}
     if not guilty:
         if all(np.all(np.isinf(bound)) for sample in truth.bounds for bound in sample):
