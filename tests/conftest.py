@@ -82,8 +82,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     os.system(f"umount -l {folder}")
 
 
+@pytest.fixture(scope="session")
+def _folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each test has its working folder. Not `mktemp`, which looks through all of them to number the next."""
+    return tmp_path_factory.mktemp("cwd")
+
+
 @pytest.fixture(autouse=True)
-def _no_stray_files(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _no_stray_files(monkeypatch: pytest.MonkeyPatch, _folders: Path) -> None:
     """Tests never write to the repository's own corpus and crashes."""
-    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    monkeypatch.chdir(tempfile.mkdtemp(dir=_folders))
     assert tempfile.gettempdir() != str(Path.cwd())

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fuzzer.case.case import case_id
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -82,8 +84,15 @@ def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_campaign_runs_the_ops_of_a_plugin(example: Path, tmp_path: Path) -> None:
-    made = run(tmp_path, "--plugin", str(example), "--cases", "600", "--seed", "1", "--workers", "1", "--plain")
+    """It goes on from a corpus of one case of the plugin: an empty one would begin with every op there is."""
+    case = run(tmp_path, str(example), program=GENERATE).stdout.strip()
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / f"{case_id(case.encode())}.json").write_text(case)
+    made = run(tmp_path, "--plugin", str(example), "--minutes", "0.4", "--seed", "1", "--workers", "1", "--plain")
     assert made.returncode == 0, made.stderr
     told = run(tmp_path, "--plugin", str(example), "health", "--json")
     health = json.loads(told.stdout)["health"]
     assert health["op"]["scaled_tanh"]["converted"] > 0 and health["pattern"]["dense_scaled_tanh"]["cases"] > 0
+    shown = run(tmp_path, "health")
+    assert shown.returncode == 0 and "scaled_tanh" in shown.stdout, "what was counted is shown without the plugin too"

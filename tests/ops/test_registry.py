@@ -55,10 +55,13 @@ def test_what_is_drawn_and_mutated_is_in_the_domain(op: Op) -> None:
         assert (tuple(again) if isinstance(again, list) else again) == value
 
 
-@pytest.mark.parametrize("wrong", [None, "nonsense", -(10**9), 10**9, float("nan"), (), (1,) * 9, [1, 1], {}])
-def test_what_is_outside_the_domain_is_refused_in_words(op: Op, wrong: object) -> None:
-    for domain in op.attrs.values():
-        assert domain.check(wrong)
+WRONG: tuple[object, ...] = (None, "nonsense", -(10**9), 10**9, float("nan"), (), (1,) * 9, [1, 1], {})
+
+
+def test_what_is_outside_the_domain_is_refused_in_words(op: Op) -> None:
+    for name, domain in op.attrs.items():
+        for wrong in WRONG:
+            assert domain.check(wrong), (name, wrong)
 
 
 def test_mutation_starts_from_anything(op: Op) -> None:

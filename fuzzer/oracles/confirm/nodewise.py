@@ -225,12 +225,17 @@ def _kernel(runtime: str) -> str:
 
 
 def kernel_kind(flat: Flat, op: FlatOp) -> str:
-    """Which kernel an operator uses: `float32`, `int8`, `int16`, or `hybrid` (float activations, integer weights)."""
+    """Which kernel an operator uses: `float32`, `int8`, `int16`, or `hybrid` (float activations, integer weights).
+
+    Its first operand that is no constant tells: a transposed convolution begins with the size of its result.
+    """
     inputs = [flat.tensors[i] for i in op.inputs if i >= 0]
-    first = inputs[0].dtype.lower() if inputs else "?"
-    if first == "float32" and any(t.dtype in ("INT8", "UINT8", "INT4") and t.constant for t in inputs[1:]):
+    data = next((t for t in inputs if not t.constant), inputs[0] if inputs else None)
+    if data is None:
+        return "?"
+    if not data.constant and data.dtype == "FLOAT32" and any(t.dtype in ("INT8", "UINT8", "INT4") and t.constant for t in inputs):
         return "hybrid"
-    return first
+    return data.dtype.lower()
 
 
 def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Iterator[NodeDivergence]:
@@ -537,10 +542,11 @@ def _hybrid_bound(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> float:
     Each is off by at most half a step (largest magnitude / 127) an activation, so the products differ by at most
     one step times the L1 norm of an output channel's weights.
     """
-    activation = tensors[op.inputs[0]].astype(np.float64)
+    given = next(i for i in op.inputs if i >= 0 and not flat.tensors[i].constant)
+    activation = tensors[given].astype(np.float64)
     step = float(np.abs(np.nan_to_num(activation)).max(initial=0.0)) / 127
     largest = 0.0
-    for i in op.inputs[1:]:
+    for i in op.inputs:
         if i >= 0 and i in tensors and tensors[i].dtype in (np.int8, np.uint8) and flat.tensors[i].constant:
             weights = np.abs(tensors[i].astype(np.float64)) * max(flat.tensors[i].scales, default=1.0)
             axes = tuple(range(weights.ndim - 1)) if op.name == "DEPTHWISE_CONV_2D" else tuple(range(1, weights.ndim))
