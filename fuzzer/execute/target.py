@@ -90,6 +90,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         return probe(case, int(request["position"]), str(request["runtime"]), stage)
     if command == "ratios":
         return ratios(case, stage)
+    if command == "finite":
+        return {"finite": finite(case, stage)}
     if command == "fusion":
         return fusion(case, stage)
     if command == "save":
@@ -194,6 +196,22 @@ def ratios(case: Case, stage: StageCell) -> dict[str, Any]:
         return {"ratios": {}}
     dispute = nodewise.first_dispute(record)
     return {"ratios": truth.ratios(record, truth.Truth(record)), "disputed": dispute is not None}
+
+
+def finite(case: Case, stage: StageCell) -> bool:
+    """Whether TensorFlow's inputs and every value it computes of them are finite, for all samples."""
+    import tensorflow as tf
+
+    from fuzzer.build import walk
+    from fuzzer.oracles import ranges
+
+    stage.set("reference")
+    weights = constants(tf, weights_of(case))
+    for sample in samples_of(case):
+        values = walk(tf, case, [tf.constant(x) for x in sample], weights)
+        if not all(ranges.finite(value.numpy()) for value in values.values() if value.dtype.is_floating):
+            return False
+    return True
 
 
 def fusion(case: Case, stage: StageCell) -> dict[str, Any]:

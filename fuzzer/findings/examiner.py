@@ -23,7 +23,7 @@ from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.report import report
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
-from fuzzer.findings.titles import finding_id, folder_name, key_of, title_of
+from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import judge_death
 from fuzzer.reduce import Budget, reduce, size
@@ -225,6 +225,16 @@ class Examiner:
                 return ""
         return ""
 
+    def _overflowing(self, case: Case, verdict: Verdict) -> dict[str, Any]:
+        """Evidence that a conversion died of calibrating on NaN or infinity: one defect, whatever op made them."""
+        if verdict.stage is not Stage.CONVERT or not case.conversion.calibrated:
+            return {}
+        self._executor.stop()
+        answer = self._executor.run({"command": "finite", "case": to_json(case)})
+        if isinstance(answer, Death) or answer.message.get("finite", True):
+            return {}
+        return {CALIBRATED_ON: "NaN or infinity"}
+
     # --- making a finding -------------------------------------------------------------------------------
 
     def _settle(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
@@ -235,7 +245,8 @@ class Examiner:
         times, final, log = self.repeatability(reduction.case, verdict)
         case = reduction.case
         if final.kind in DEATHS:
-            final = replace(final, blame=self._deadly_node(case, final))
+            evidence = {**final.evidence, **self._overflowing(case, final)}
+            final = replace(final, blame=self._deadly_node(case, final), evidence=evidence)
         if times == 0:
             case = suspicion.case
             times, final, log = self.repeatability(case, verdict)

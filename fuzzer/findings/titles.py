@@ -14,6 +14,9 @@ MAX_TITLE = 180
 SPECIFIC_MESSAGE = 40
 """Characters from which a converter's message names its defect better than the ops that happen to lead there."""
 
+CALIBRATED_ON = "calibrated on"
+"""Key of the evidence that says what was wrong with the numbers a conversion was calibrated on."""
+
 
 def title_of(verdict: Verdict, case: Case) -> str:
     """Kind, stage and message, then the minimal op chain and the scheme where the message does not say them.
@@ -29,6 +32,8 @@ def title_of(verdict: Verdict, case: Case) -> str:
         return _line(f"{where}: {verdict.message}")
     if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE:
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
+    if CALIBRATED_ON in verdict.evidence:
+        return _line(f"{where}: {verdict.message} (calibrated on {verdict.evidence[CALIBRATED_ON]})")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"
