@@ -14,17 +14,16 @@ from fuzzer.patterns import Pattern, Step
 SHAPES = {
     0: (),
     1: (24,),
-    2: (2, 24),
-    3: (1, 6, 8),
-    4: (1, 8, 12, 8),
-    5: (1, 4, 6, 8, 3),
+    2: (2, 64),
+    3: (1, 6, 32),
+    4: (1, 8, 12, 32),
+    5: (1, 4, 6, 8, 8),
     6: (1, 2, 3, 4, 5, 2),
 }
-"""The input of an instance by rank: even sizes, so that blocks of two fit."""
+"""The input of an instance by rank: even sizes, so that blocks of two fit, and enough channels for weights of 1,024
+elements, below which the converter leaves weights in float."""
 _TYPICAL: dict[str, tuple[Value, ...]] = {
     "kernel": ((3, 3), (3, 3, 3), (3,), 3),
-    "filters": (8,),
-    "units": (8,),
     "use_bias": (True,),
     "size": ((2, 2), (2, 2, 2), (2,), 2),
     "padding": ("SAME",),
@@ -55,6 +54,9 @@ def instance(pattern: Pattern, steps: tuple[Step, ...], scheme: str) -> Case:
         for name, values in _TYPICAL.items():
             fitting = [v for v in values if name in op.attrs and op.attrs[name].check(v) is None]
             attrs.update({name: fitting[0]} if fitting else {})
+        if SHAPES[pattern.rank]:
+            # As many channels out as in: what joins an earlier value must fit it.
+            attrs.update({name: SHAPES[pattern.rank][-1] for name in ("filters", "units") if name in op.attrs})
         attrs.update({k: v for k, v in step.pinned.items() if k in op.attrs})
         operands = [key - 1] * max(1, op.arity[0])
         if step.with_ is not None and op.arity[1] > 1:
