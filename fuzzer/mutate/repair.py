@@ -265,6 +265,7 @@ class _Repair:
             # Nothing of it would be pruned, clustered or trained.
             conversion = replace(conversion, scheme=conversion.judged).repaired()
         roads = [e for e in ENTRIES if all(not s.entries or e in s.entries for s in specs)]
+        roads = [e for e in roads if not (odd and e in KERAS_ENTRIES)] or roads
         if conversion.entry not in roads:
             conversion = conversion.over(self.rng.choice(roads))
         needed = {name: value for s in specs for name, value in s.switches.items()}
