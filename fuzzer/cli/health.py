@@ -25,8 +25,10 @@ def command(crashes: Path, operators: bool, as_json: bool) -> int:
 
     from fuzzer.campaign.health import barren, wasted_share
     from fuzzer.cli.status import read_status
+    from fuzzer.findings import FindingStore
     from fuzzer.screen.health import health
 
+    FindingStore(crashes)  # says so where there is no such folder
     snapshot = read_status(crashes)
     if snapshot is None:
         raise UserError(f"{crashes} holds no campaign's status; start one: python -m fuzzer --minutes 10")

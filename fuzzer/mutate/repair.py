@@ -41,6 +41,7 @@ class _Repair:
         self.typed: list[TypedNode] = []
         self.bytes_left = MAX_TOTAL_BYTES
         self.cost_left = MAX_COST
+        self.roads = set(ENTRIES)
         self.next_key = draft.new_key()
 
     def case(self) -> Case:
@@ -164,7 +165,10 @@ class _Repair:
             node.attrs[key] = domain.default if self.rng.random() < 0.5 else domain.draw(self.rng)
 
     def _try(self, node: DraftNode) -> bool:
-        """Adds the node when it fits and the budget allows."""
+        """Adds the node when it fits, the budget allows and some road takes it beside the others."""
+        roads = self.roads & set(registry()[node.op].entries or ENTRIES)
+        if not roads:
+            return False
         names = {ref: str(ref) for ref in node.operands}
         try:
             typed = type_node(frozen(node, names), "", {str(r): self.known[r] for r in node.operands})
@@ -176,6 +180,7 @@ class _Repair:
             return False
         self.bytes_left -= size
         self.cost_left -= typed.cost
+        self.roads = roads
         node.weights = {s.name: node.weights.get(s.name) or draw.weight_recipe(self.rng) for s in typed.slots}
         self.known[node.key] = typed.type
         self.nodes.append(node)
@@ -260,7 +265,8 @@ class _Repair:
             # Nothing of it would be pruned, clustered or trained.
             conversion = replace(conversion, scheme=conversion.judged).repaired()
         roads = [e for e in ENTRIES if all(not s.entries or e in s.entries for s in specs)]
-        if roads and conversion.entry not in roads:
+        roads = [e for e in roads if not (odd and e in KERAS_ENTRIES)] or roads
+        if conversion.entry not in roads:
             conversion = conversion.over(self.rng.choice(roads))
         needed = {name: value for s in specs for name, value in s.switches.items()}
         if needed and zlib.crc32(repr(model.nodes).encode()) % 10:

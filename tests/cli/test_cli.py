@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fuzzer.campaign.snapshot import Snapshot
+from fuzzer.campaign.snapshot import Rate, Snapshot
 from fuzzer.case import SCHEMA, pretty, to_json
 from fuzzer.cli import VERBS
 from fuzzer.findings import FindingStore
@@ -142,7 +142,7 @@ def test_a_read_only_file_system(small_disk: Path, tmp_path: Path) -> None:
     refused("--cases", 1, "--corpus", small_disk / "corpus", "--crashes", tmp_path / "b", says="cannot be written")
 
 
-@pytest.mark.parametrize("verb", [["status"], ["replay", "--all"], ["replay", "abc"], ["minimize", "abc"]])
+@pytest.mark.parametrize("verb", [["status"], ["health"], ["replay", "--all"], ["replay", "abc"], ["minimize", "abc"]])
 def test_a_crashes_folder_that_is_not_there(tmp_path: Path, verb: list[str]) -> None:
     refused(*verb, "--crashes", tmp_path / "none", says="does not exist; run a campaign first")
     assert not (tmp_path / "none").exists()
@@ -319,6 +319,33 @@ def test_a_damaged_journal_costs_its_lines_only(tmp_path: Path, damage: bytes) -
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert [row["title"] for row in read_index(tmp_path)] == ["one"]
     assert made.journal.path.read_bytes() == before
+
+
+# --- health and fusions -----------------------------------------------------------------------------------
+
+
+def test_health_of_the_last_campaign(tmp_path: Path) -> None:
+    stuck = Rate(cases=40, built=40, refused=40, seconds=5.0, why="op is neither a custom op nor a flex op")
+    fine = Rate(cases=100, built=100, converted=90, accepted=90, refused=5, seconds=20.0)
+    store(tmp_path, "one")
+    with_status(tmp_path, health={"op": {"erfinv": stuck, "relu": fine}}, reached={"RELU": {"int8": 60}})
+    done = fuzzer("health", "--crashes", tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "erfinv: 40 cases, op is neither a custom op nor a flex op" in done.stdout and "RELU" not in done.stdout
+    assert "RELU" in fuzzer("health", "--operators", "--crashes", tmp_path).stdout
+    answer = json.loads(fuzzer("health", "--json", "--crashes", tmp_path).stdout)
+    assert answer["never_through"] == ["erfinv"] and answer["wasted_share"] == 0.2
+    assert answer["builtins"] == 1 and answer["health"]["op"]["relu"]["converted"] == 90
+
+
+def test_health_without_a_campaign(tmp_path: Path) -> None:
+    FindingStore(tmp_path, create=True)
+    refused("health", "--crashes", tmp_path, says="no campaign's status; start one")
+
+
+@pytest.mark.parametrize("option", ["--pattern", "--scheme"])
+def test_fusions_of_what_there_is_not(option: str) -> None:
+    refused("fusions", option, "nosuch", says="'nosuch' is not one of .*(conv|int8)")
 
 
 # --- with TensorFlow --------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ def check(case: Case) -> None:
     assert {f"n{i}" for i in range(len(model.nodes))} <= read | set(model.outputs), "a node that nobody reads"
     for typed in model.typed:
         assert set(typed.node.weights) == {slot.name for slot in typed.slots}
+    for node in model.nodes:
+        assert not node.spec.entries or case.conversion.entry in node.spec.entries, "an op on a road it cannot take"
     if case.conversion.entry in KERAS_ENTRIES:
         assert all(t.dtype == "float32" for t in model.inputs) and not spare(case) and not odd(case)
 

@@ -14,8 +14,8 @@ from fuzzer.ops import registry
 
 pytestmark = pytest.mark.slow
 
-NODES = 15
-LAYER_NODES = 5
+NODES = 25
+LAYER_NODES = 8
 LAYERS = [name for name, op in registry().items() if op.keras is not None]
 
 

@@ -233,13 +233,8 @@ def kernel_kind(flat: Flat, op: FlatOp) -> str:
     data = next((t for t in inputs if not t.constant), inputs[0] if inputs else None)
     if data is None:
         return "?"
-    if (
-        not data.constant
-        and data.dtype == "FLOAT32"
-        and any(t.dtype in ("INT8", "UINT8", "INT4") and t.constant for t in inputs)
-    ):
-        return "hybrid"
-    return data.dtype.lower()
+    integers = any(t.dtype in ("INT8", "UINT8", "INT4") and t.constant for t in inputs)
+    return "hybrid" if data.dtype == "FLOAT32" and integers and not data.constant else data.dtype.lower()
 
 
 def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Iterator[NodeDivergence]:
