@@ -7,6 +7,7 @@ Requests are `{"command": ..., "case": {...}, ...}`; the commands are the names 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fuzzer.build import constants, run_eager, samples_of, trained_weights, weights_of
-from fuzzer.case import Case
+from fuzzer.case import Case, Conversion
 from fuzzer.case.codec import from_json
 from fuzzer.convert import converter_of, optimised, read, set_options, switches
 from fuzzer.execute import runtimes
@@ -199,19 +200,18 @@ def ratios(case: Case, stage: StageCell) -> dict[str, Any]:
 
 
 def finite(case: Case, stage: StageCell) -> bool:
-    """Whether TensorFlow's inputs and every value it computes of them are finite, for all samples."""
-    import tensorflow as tf
+    """Whether every tensor of the case is finite for all samples, in TensorFlow and as the converter writes it.
 
-    from fuzzer.build import walk
+    The second may overflow where the first does not: a softplus becomes log(1 + exp(x)).
+    """
     from fuzzer.oracles import ranges
+    from fuzzer.oracles.confirm import nodewise
 
-    stage.set("reference")
-    weights = constants(tf, weights_of(case))
-    for sample in samples_of(case):
-        values = walk(tf, case, [tf.constant(x) for x in sample], weights)
-        if not all(ranges.finite(value.numpy()) for value in values.values() if value.dtype.is_floating):
-            return False
-    return True
+    plain = replace(case, conversion=Conversion(entry=case.conversion.entry).repaired())
+    record = execute(plain, stage, only=())
+    given = [value for sample in (*record.samples, *record.reference) for value in sample]
+    recorded = [nodewise.intermediates(record, s) for s in range(len(record.samples))] if record.flat else []
+    return all(ranges.finite(value) for value in (*given, *(v for r in recorded for v in r.values())))
 
 
 def fusion(case: Case, stage: StageCell) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from random import Random
 
 from fuzzer.case import Case, Conversion, Model, Node, check_budget, type_node
-from fuzzer.case.conversion import ENTRIES, KERAS_ENTRIES, TFMOT
+from fuzzer.case.conversion import ENTRIES, KERAS_ENTRIES, TFMOT, V1_ENTRIES
 from fuzzer.case.model import MAX_COST, MAX_INPUTS, MAX_TOTAL_BYTES, TypedNode, check_type
 from fuzzer.errors import CaseError, GenerateAnother, UnfitError
 from fuzzer.mutate import draw
@@ -261,6 +261,10 @@ class _Repair:
         # Keras feeds and returns floats, and counts inputs and outputs in its own way.
         if conversion.entry in KERAS_ENTRIES and odd:
             conversion = conversion.over("concrete_function")
+        if conversion.entry in V1_ENTRIES and self.draft.spare:
+            conversion = conversion.over(
+                "concrete_function"
+            )  # the v1 converter prunes the graph, then misses the input
         if conversion.scheme in TFMOT and not any(_layer_with_weights(typed) for typed in model.typed):
             # Nothing of it would be pruned, clustered or trained.
             conversion = replace(conversion, scheme=conversion.judged).repaired()

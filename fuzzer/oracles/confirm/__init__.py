@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
 from fuzzer.oracles.verdict import Kind, Verdict
@@ -32,6 +33,7 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
 
 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
+    from fuzzer.execute import runtimes
     from fuzzer.oracles import judge_all, ranges
     from fuzzer.oracles.confirm import nodewise, truth
 
@@ -47,6 +49,10 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     stage.set("confirm")
     if ranges.spoilt_calibration(record):
         return Confirmation(None, "the representative data hold NaN or infinity: their scales mean nothing")
+    for runtime in RUNTIMES:
+        # A reduced case may ask for one only; whose result it is shows beside the others.
+        if runtime not in record.runs:
+            record.runs[runtime] = runtimes.run(record, runtime, stage)
     judge = truth.confirm if record.case.conversion.judged == "float32" else nodewise.confirm
     if suspicion.kind is Kind.NAN_PROPAGATION:
         # One defect, one title: where numbers are wrong as well, they tell it.

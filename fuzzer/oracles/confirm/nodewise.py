@@ -118,7 +118,7 @@ def failing_node(record: CaseRun, verdict: Verdict) -> str:
         return ""
     if not said:
         return ""  # the file as a whole is at fault: the interpreter names a node otherwise
-    tensors = _intermediates(record, 0)
+    tensors = intermediates(record, 0)
     for position, op in enumerate(record.flat.ops):
         meant = op.name == said or said not in {o.name for o in record.flat.ops}  # a delegate names itself
         if meant and op.name not in _UNJUDGED and probe(record, position, verdict.runtime, tensors):
@@ -147,7 +147,7 @@ def probe_for(record: CaseRun, position: int, runtime: str) -> dict[str, Any]:
         return {"op": ""}
     op = flat.ops[position]
     if op.name not in _UNJUDGED:
-        probe(record, position, runtime, _intermediates(record, 0) if record.samples else {})
+        probe(record, position, runtime, intermediates(record, 0) if record.samples else {})
     return {"op": f"{op.name} ({kernel_kind(flat, op)})"}
 
 
@@ -203,7 +203,7 @@ def _arbitrated(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergen
     made = [d for d in found if d.position == worst.position and d.index == worst.index and _agree([worst, d])]
     if len(made) != len(found):
         return ""
-    right = right_integers(record.content, worst.position, _intermediates(record, worst.sample))
+    right = right_integers(record.content, worst.position, intermediates(record, worst.sample))
     if right is None or right.shape != worst.shape:
         return ""
     true = float(right[worst.index])
@@ -245,7 +245,7 @@ def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Ite
     flat = record.flat
     if flat is None or runtime == REFERENCE_RUNTIME:
         return
-    recorded = [_intermediates(record, sample) for sample in range(len(record.samples))]
+    recorded = [intermediates(record, sample) for sample in range(len(record.samples))]
     if not all(recorded):
         return
     for position, op in enumerate(flat.ops):
@@ -258,7 +258,7 @@ def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Ite
             yield max(made, key=lambda f: f.specials if special else f.ratio)
 
 
-def _intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
+def intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
     """Every tensor of the main graph under the first base that can run it; empty when none can."""
     for base in BASES:
         found = _recorded(record, sample, base)
