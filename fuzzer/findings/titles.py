@@ -8,7 +8,7 @@ import re
 from fuzzer.case import Case, Conversion
 from fuzzer.case.conversion import KERAS_ENTRIES
 from fuzzer.oracles.messages import HEAP_CORRUPTION
-from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
+from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
 MAX_TITLE = 180
 SPECIFIC_MESSAGE = 40
@@ -34,6 +34,12 @@ def title_of(verdict: Verdict, case: Case) -> str:
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     if CALIBRATED_ON in verdict.evidence:
         return _line(f"{where}: {verdict.message} (calibrated on {verdict.evidence[CALIBRATED_ON]})")
+    if verdict.kind is Kind.ALLOCATE_ERROR and not re.search(r"\[|\.cc\b|XNNPACK", verdict.message):
+        # No operator is named: the file is at fault, or the switch that wrote it so.
+        return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
+    if verdict.kind in DEATHS and verdict.stage is Stage.CONVERT and case.conversion.switches:
+        # The minimal case keeps a switch that it needs: the road dies, whatever op goes along it.
+        return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"
@@ -52,6 +58,11 @@ def settings(conversion: Conversion) -> str:
     if conversion.representative == "absent":
         extra.append("no representative data")
     return ", ".join([conversion.scheme, *extra])
+
+
+def _switched(conversion: Conversion) -> str:
+    """What a road has beside its scheme; the scheme where there is nothing else."""
+    return settings(conversion).partition(", ")[2] or conversion.scheme
 
 
 def chain(case: Case) -> str:

@@ -24,7 +24,12 @@ MARGIN = 1e3
 """Sums are held to be safe from overflow while their result is this much smaller than the largest number."""
 TINY = float(np.finfo(np.float32).tiny)
 """The smallest normal float32; what is smaller may be zero."""
-LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
+LARGEST = {
+    "float64": 1.7976931348623157e308,
+    "float16": 65504.0,
+    "bfloat16": 3.3895313892515355e38,
+    "float32": 3.4028234663852886e38,
+}
 
 
 def limit(dtype: str) -> float:

@@ -102,10 +102,11 @@ def test_strings_are_equal_or_not() -> None:
 def test_bounds_of_the_truth_exist_for_any_dtype(dtype: str) -> None:
     value = tensor(Recipe("normal", 1), TensorType((4,), dtype))
     wide = truth._wide(value)
-    bound = truth._bound(wide, [wide, wide], value, 1.0, 2.0**-23)
+    own, kind = truth._apart(value, wide), value.dtype.kind
+    bound = truth._bound(wide, [wide, wide], own, kind, 1.0, 2.0**-23)
     assert bound.shape == (4,) and (bound >= 0).all()
     if value.dtype.kind in "biuO":
-        moved = truth._bound(wide, [truth._wide(other(value)), wide], value, 1.0, 2.0**-23)
+        moved = truth._bound(wide, [truth._wide(other(value)), wide], own, kind, 1.0, 2.0**-23)
         assert np.isinf(moved[-1]) and np.isfinite(moved[:-1]).all()
 
 
