@@ -6,6 +6,7 @@ than its bound here is a kernel's defect, and the node is its name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,6 +52,8 @@ _ALONE = frozenset(
     }
 )
 """Functions of one number: nothing is summed, so a pole is a pole in any order and huge operands are plain ones."""
+_PRODUCTS = frozenset({"BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "TRANSPOSE_CONV"})
+"""Operators that multiply their first two quantised operands, so that the scales of these multiply too."""
 _SUMMING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "SUM", "MEAN", "CUMSUM", "L2_NORMALIZATION", "AVERAGE_POOL_2D"})
 """Operators whose reference kernels add one term after the other to one float."""
 
@@ -427,11 +430,13 @@ MAX_RESCALE = 2.0**31
 
 def _rescales(flat: Flat, op: FlatOp) -> bool:
     """Whether the scales of an operator are numbers that fixed-point arithmetic can express."""
-    given = [s for i in op.inputs if i >= 0 for s in flat.tensors[i].scales]
+    given = [flat.tensors[i].scales for i in op.inputs if i >= 0 and flat.tensors[i].scales]
     made = [s for i in op.outputs for s in flat.tensors[i].scales]
-    if any(s < ranges.TINY for s in (*given, *made)):
+    if any(s < ranges.TINY for s in (*made, *(s for scales in given for s in scales))):
         return False
-    return not given or not made or max(given) / min(made) < MAX_RESCALE
+    largest = [max(scales) for scales in given]
+    factor = math.prod(largest[:2]) if op.name in _PRODUCTS else max(largest, default=0.0)
+    return not made or factor / min(made) < MAX_RESCALE
 
 
 def _meaningful(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> bool:
