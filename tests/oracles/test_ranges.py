@@ -80,7 +80,8 @@ def told(record: CaseRun) -> list[str]:
 
 WORDS = "Type 'INT8' is not supported by reverse_sequence.Node number 1 (REVERSE_SEQUENCE) failed to prepare."
 CONDITION = (
-    "a.cc:3 x->type == kTfLiteInt8 || x->type == kTfLiteInt4 was not true.Node number 1 (REVERSE_SEQUENCE) failed"
+    "a.cc:3 x->type == kTfLiteInt8 || x->type == kTfLiteInt4 was not true."
+    "Node number 1 (REVERSE_SEQUENCE) failed to prepare."
 )
 MADE = FlatTensor("q", "INT8", (1, 8), False, False, (0.1,))
 OWN = FlatTensor("x0", "INT16", (1, 8), False, False, ())
