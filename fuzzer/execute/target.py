@@ -205,12 +205,12 @@ def finite(case: Case, stage: StageCell) -> bool:
     The second may overflow where the first does not: a softplus becomes log(1 + exp(x)).
     """
     from fuzzer.oracles import ranges
-    from fuzzer.oracles.confirm import nodewise
+    from fuzzer.oracles.confirm import parts
 
     plain = replace(case, conversion=Conversion(entry=case.conversion.entry).repaired())
     record = execute(plain, stage, only=())
     given = [value for sample in (*record.samples, *record.reference) for value in sample]
-    recorded = [nodewise.intermediates(record, s) for s in range(len(record.samples))] if record.flat else []
+    recorded = [parts.intermediates(record, s) for s in range(len(record.samples))] if record.flat else []
     return all(ranges.finite(value) for value in (*given, *(v for r in recorded for v in r.values())))
 
 

@@ -15,7 +15,7 @@ from fuzzer.execute.record import CaseRun, RuntimeRun, Slot
 from fuzzer.execute.runtimes import output
 from fuzzer.ops import DTYPE_BYTES, TensorType
 from fuzzer.oracles import Kind, judge_all, statistics
-from fuzzer.oracles.confirm import nodewise, truth
+from fuzzer.oracles.confirm import node_bound, truth
 from fuzzer.oracles.divergence import error, real_pair
 
 DTYPES = sorted(DTYPE_BYTES)
@@ -112,7 +112,7 @@ def test_bounds_of_the_truth_exist_for_any_dtype(dtype: str) -> None:
 
 def test_a_bool_that_differs_between_kernels_is_beyond_its_bound() -> None:
     missing: Any = None  # a bool needs neither flatbuffer nor operator
-    bound, unit = nodewise._bound(missing, missing, 0, np.array([True]), lambda _: None, {})
+    bound, unit = node_bound.bound_of(missing, missing, 0, np.array([True]), lambda _: None, {})
     assert unit == "elements" and (bound < 1).all()
 
 

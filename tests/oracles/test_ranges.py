@@ -17,7 +17,7 @@ from fuzzer.execute.record import CaseRun, Failure, RuntimeRun
 from fuzzer.findings.titles import title_of
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict, errors, ranges
-from fuzzer.oracles.confirm import nodewise
+from fuzzer.oracles.confirm import node_bound
 
 ALL = ("tf-xnnpack", "tf-builtin", "tf-reference", "litert")
 
@@ -147,7 +147,7 @@ def test_a_file_at_fault_has_one_title_whatever_its_ops() -> None:
 def test_terms_of_a_sum(name: str, count: float) -> None:
     tensor = FlatTensor("x", "FLOAT32", (1, 127), False, False, ())
     op = FlatOp(name, (0,), (0,), "NONE")
-    assert nodewise.terms(Flat((op,), (tensor,), (0,), (0,), 1, (name,)), op) == count
+    assert node_bound.terms(Flat((op,), (tensor,), (0,), (0,), 1, (name,)), op) == count
 
 
 # --- real executions --------------------------------------------------------------------------------------

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from fuzzer.build import Array
 from fuzzer.execute.runtimes import MAKERS
+from fuzzer.oracles.confirm.parts import isolate
 
 _RUNTIME = "tf-builtin"
 
 
 def right_integers(content: bytes, position: int, tensors: dict[int, Array]) -> NDArray[np.float64] | None:
     """What the first result of an operator should be, in its integers; None where no float kernel computes it."""
-    from fuzzer.oracles.confirm.nodewise import isolate
-
     try:
         flat, inputs, made = _in_floats(isolate(content, position), tensors)
         interpreter = MAKERS[_RUNTIME](flat, 1)

@@ -6,36 +6,32 @@ than its bound here is a kernel's defect, and the node is its name.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat, FlatOp
-from fuzzer.execute.record import CaseRun, slot_of
-from fuzzer.execute.runtimes import MAKERS, feed, output, resize
-from fuzzer.oracles import ranges
+from fuzzer.execute.record import CaseRun
+from fuzzer.execute.runtimes import MAKERS
 from fuzzer.oracles.confirm import Confirmation
 from fuzzer.oracles.confirm.arbiter import right_integers
+from fuzzer.oracles.confirm.node_bound import (
+    MAX_STEPS_16,
+    apart_of,
+    bound_of,
+    flushed,
+    kernel_kind,
+    meaningful,
+    undefined,
+)
+from fuzzer.oracles.confirm.parts import BASES, allocate, intermediates, invoke, isolate
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.messages import operator_of
 from fuzzer.oracles.verdict import Kind, Verdict
 
-MAX_STEPS = 1.0
-"""Two correct roundings of one real number differ by at most one quantisation step (TFLite 8-bit quantisation
-specification, rounding of the requantisation is left to the kernel)."""
-MAX_STEPS_16 = 2.0
-"""16-bit tables interpolate; reference and optimised kernels round the interpolation separately."""
-FLOAT_FACTOR = 16.0
-FLOAT_UNIT = 2.0**-23
-PERTURBATIONS = 4
-BASES = (REFERENCE_RUNTIME, "tf-builtin")
-"""What kernels are compared with: reference ones, or the optimised ones of ops that have no other (ELU in 2.21)."""
 _UNJUDGED = frozenset(
     {
         *("WHILE", "IF", "CALL", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"),
@@ -45,21 +41,6 @@ _UNJUDGED = frozenset(
     }
 )
 """State, sub-graphs and chance: the operator alone is not what runs in the model."""
-_ALONE = frozenset(
-    {
-        *("ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "NEG"),
-        *("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "ROUND", "RSQRT", "SIGN", "SIN", "SQRT", "SQUARE", "TANH"),
-    }
-)
-"""Functions of one number: nothing is summed, so a pole is a pole in any order and huge operands are plain ones."""
-_PRODUCTS = frozenset({"BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL", "TRANSPOSE_CONV"})
-"""Operators that multiply their first two quantised operands, so that the scales of these multiply too."""
-_SUMMING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "SUM", "MEAN", "CUMSUM", "L2_NORMALIZATION", "AVERAGE_POOL_2D"})
-"""Operators whose reference kernels add one term after the other to one float."""
-
-
-Rerun = Callable[[Callable[[Array], Array]], "list[Array] | None"]
-"""Runs an operator again on operands that a function has moved."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +114,7 @@ def probe(record: CaseRun, position: int, runtime: str, tensors: dict[int, Array
     """Runs one operator alone; what the runtime raises, or an empty string."""
     try:
         interpreter = MAKERS[runtime](isolate(record.content, position), 1)
-        _allocate(interpreter, tensors)
+        allocate(interpreter, tensors)
         for detail in interpreter.get_input_details():
             if int(detail["index"]) in tensors:
                 interpreter.set_tensor(int(detail["index"]), tensors[int(detail["index"])])
@@ -229,19 +210,6 @@ def _kernel(runtime: str) -> str:
     return {"tf-xnnpack": "XNNPACK", "litert": "XNNPACK", "tf-builtin": "optimised"}.get(runtime, runtime)
 
 
-def kernel_kind(flat: Flat, op: FlatOp) -> str:
-    """Which kernel an operator uses: `float32`, `int8`, `int16`, or `hybrid` (float activations, integer weights).
-
-    Its first operand that is no constant tells: a transposed convolution begins with the size of its result.
-    """
-    inputs = [flat.tensors[i] for i in op.inputs if i >= 0]
-    data = next((t for t in inputs if not t.constant), inputs[0] if inputs else None)
-    if data is None:
-        return "?"
-    integers = any(t.dtype in ("INT8", "UINT8", "INT4") and t.constant for t in inputs)
-    return "hybrid" if data.dtype == "FLOAT32" and integers and not data.constant else data.dtype.lower()
-
-
 def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Iterator[NodeDivergence]:
     """Every operator's divergence under `runtime`, worst sample each, in execution order.
 
@@ -263,147 +231,28 @@ def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Ite
             yield max(made, key=lambda f: f.specials if special else f.ratio)
 
 
-def intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
-    """Every tensor of the main graph under the first base that can run it; empty when none can."""
-    for base in BASES:
-        found = _recorded(record, sample, base)
-        if found:
-            return found
-    return {}
-
-
-def _recorded(record: CaseRun, sample: int, base: str) -> dict[int, Array]:
-    assert record.flat is not None
-    try:
-        interpreter = MAKERS[base](record.content, 1, experimental_preserve_all_tensors=True)
-        if record.case.conversion.resized:
-            resize(interpreter, record.samples[sample])
-        interpreter.allocate_tensors()
-        slots = [slot_of(d) for d in interpreter.get_input_details()]
-        for index, value in feed(slots, record.samples[sample]):
-            interpreter.set_tensor(index, value)
-        interpreter.invoke()
-        used = {i for op in record.flat.ops for i in (*op.inputs, *op.outputs) if i >= 0}
-        return {i: interpreter.get_tensor(i) for i in used if not _missing(interpreter, i)}
-    except (RuntimeError, ValueError):
-        return {}
-
-
-def _missing(interpreter: Any, index: int) -> bool:
-    try:
-        interpreter.get_tensor(index)
-    except ValueError:
-        return True
-    return False
-
-
-def isolate(content: bytes, position: int) -> bytes:
-    """A flatbuffer with one operator of the main graph: its non-constant operands in, its results out."""
-    from tensorflow.lite.python import schema_py_generated as schema
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
-    _inside(model, content)
-    graph = model.subgraphs[0]
-    op = graph.operators[position]
-    graph.operators = [op]
-    feeds = [i for i in op.inputs if i >= 0 and not _has_data(model, graph.tensors[i])]
-    graph.inputs = list(dict.fromkeys(int(i) for i in feeds))
-    graph.outputs = [int(i) for i in op.outputs]
-    model.signatureDefs = None
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def _allocate(interpreter: Any, tensors: dict[int, Array]) -> None:
-    """Allocates; inputs whose shape the flatbuffer does not know get that of the tensor they will hold."""
-    for detail in interpreter.get_input_details():
-        value = tensors.get(int(detail["index"]))
-        if value is not None and -1 in detail["shape_signature"] and tuple(detail["shape"]) != value.shape:
-            interpreter.resize_tensor_input(detail["index"], value.shape)
-    interpreter.allocate_tensors()
-
-
-def nudged_constants(content: bytes, seed: int) -> bytes:
-    """The flatbuffer with every float32 constant moved by up to one rounding."""
-    from tensorflow.lite.python import schema_py_generated as schema
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
-    _inside(model, content)
-    random = np.random.RandomState(seed)
-    floats = {t.buffer for g in model.subgraphs for t in g.tensors if t.type == schema.TensorType.FLOAT32}
-    for index in sorted(floats):
-        data = model.buffers[index].data
-        if data is not None and len(data) and len(data) % 4 == 0:
-            moved = _nudged(np.frombuffer(bytes(bytearray(data)), np.float32), random)
-            model.buffers[index].data = np.frombuffer(moved.tobytes(), np.uint8)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def outputs_of(record: CaseRun, runtime: str, sample: list[Array], content: bytes) -> list[Array]:
-    """What a runtime makes of a flatbuffer whose inputs and outputs are the record's; empty when it does not run."""
-    run = record.runs[runtime]
-    try:
-        interpreter = MAKERS[runtime](content, 1)
-        if record.case.conversion.resized:
-            resize(interpreter, sample)
-        interpreter.allocate_tensors()
-        for index, value in feed(run.inputs, sample):
-            interpreter.set_tensor(index, value)
-        interpreter.invoke()
-        return [output(interpreter, slot) for slot in run.outputs]
-    except (RuntimeError, ValueError):
-        return []
-
-
-def _inside(model: Any, content: bytes) -> None:
-    """Moves buffers that lie behind the flatbuffer (`use_buffer_offset`) into it."""
-    for buffer in model.buffers:
-        if buffer.offset > 1:
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
-
-
-def _has_data(model: Any, tensor: Any) -> bool:
-    data = model.buffers[tensor.buffer].data
-    return data is not None and len(data) > 0
-
-
-def _invoke(maker: str, content: bytes, tensors: dict[int, Array], moved: Any = None) -> list[Array] | None:
-    try:
-        interpreter = MAKERS[maker](content, 1)
-        _allocate(interpreter, tensors)
-        for detail in interpreter.get_input_details():
-            value = tensors[int(detail["index"])]
-            interpreter.set_tensor(int(detail["index"]), moved(value) if moved else value)
-        interpreter.invoke()
-        return [output(interpreter, slot_of(d)) for d in interpreter.get_output_details()]
-    except (RuntimeError, ValueError, KeyError):
-        return None
-
-
 def _compare(
     flat: Flat, position: int, op: FlatOp, runtime: str, content: bytes, tensors: dict[int, Array], special: bool
 ) -> NodeDivergence | None:
-    if not _meaningful(flat, op, tensors):
+    if not meaningful(flat, op, tensors):
         return None
-    base = next((b for b in BASES if b != runtime and _invoke(b, content, tensors)), REFERENCE_RUNTIME)
-    expected = _invoke(base, content, tensors)
-    actual = _invoke(runtime, content, tensors)
+    base = next((b for b in BASES if b != runtime and invoke(b, content, tensors)), REFERENCE_RUNTIME)
+    expected = invoke(base, content, tensors)
+    actual = invoke(runtime, content, tensors)
     if not expected or not actual:
         return None
-    flushed = _flushed(op, base, content, tensors)
+    by_flush = flushed(op, base, content, tensors)
     worst: NodeDivergence | None = None
     for o, (want, got) in enumerate(zip(expected, actual, strict=True)):
-        if want.shape != got.shape or want.size == 0 or _undefined(op, want, tensors):
+        if want.shape != got.shape or want.size == 0 or undefined(op, want, tensors):
             continue
         right, left = real_pair(got, want)
-        apart, odd = _apart(op, right, left, want.dtype.name)
-        if flushed and flushed[o].shape == want.shape:
+        apart, odd = apart_of(op, right, left, want.dtype.name)
+        if by_flush and by_flush[o].shape == want.shape:
             # Either is right where denormals go in: with them, or with zeros.
-            by_zero = _apart(op, *real_pair(got, flushed[o]), want.dtype.name)
+            by_zero = apart_of(op, *real_pair(got, by_flush[o]), want.dtype.name)
             apart, odd = np.minimum(apart, by_zero[0]), odd & by_zero[1]
-        bound, unit = _bound(flat, op, o, want, lambda moved: _invoke(base, content, tensors, moved), tensors)
+        bound, unit = bound_of(flat, op, o, want, lambda moved: invoke(base, content, tensors, moved), tensors)
         ratio = apart / np.maximum(bound, 1e-30)
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(odd if special else ratio)), want.shape))
         found = NodeDivergence(
@@ -422,139 +271,3 @@ def _compare(
         if worst is None or (found.specials > worst.specials if special else found.ratio > worst.ratio):
             worst = found
     return worst
-
-
-MAX_RESCALE = 2.0**31
-"""Kernels multiply by a 32-bit fixed-point number; beyond it each saturates in its own way (`QuantizeMultiplier`)."""
-
-
-def _rescales(flat: Flat, op: FlatOp) -> bool:
-    """Whether the scales of an operator are numbers that fixed-point arithmetic can express."""
-    given = [flat.tensors[i].scales for i in op.inputs if i >= 0 and flat.tensors[i].scales]
-    made = [s for i in op.outputs for s in flat.tensors[i].scales]
-    if any(s < ranges.TINY for s in (*made, *(s for scales in given for s in scales))):
-        return False
-    largest = [max(scales) for scales in given]
-    factor = math.prod(largest[:2]) if op.name in _PRODUCTS else max(largest, default=0.0)
-    return not made or factor / min(made) < MAX_RESCALE
-
-
-def _meaningful(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> bool:
-    """Whether an operator's result is promised for these operands: see `ranges`."""
-    if not _rescales(flat, op):
-        return False
-    for i in op.inputs:
-        if i < 0 or i not in tensors:
-            continue
-        if not all(np.isfinite(s) and s < ranges.limit("float32") for s in flat.tensors[i].scales):
-            return False  # the quantiser's own infinity
-        value = tensors[i]
-        if value.dtype.kind != "f":
-            continue
-        if not ranges.finite(value):
-            return False
-        largest = float(np.abs(value).max(initial=0.0))
-        if op.name not in _ALONE and largest > ranges.limit(value.dtype.name):
-            return False
-    return True
-
-
-def _apart(
-    op: FlatOp, actual: NDArray[np.float64], expected: NDArray[np.float64], dtype: str
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """How far finite elements are apart, and where one side is not finite and should be.
-
-    Results near overflow are left out: a sum may overflow in one order and not in another, and an exponential in one
-    approximation and not in another.
-    """
-    safe = np.inf if dtype not in ranges.LARGEST else ranges.limit(dtype)
-    with np.errstate(invalid="ignore"):
-        left, right = np.abs(expected) <= safe, np.abs(actual) <= safe
-    apart = np.where(left & right, np.abs(np.where(left, expected, 0.0) - np.where(right, actual, 0.0)), 0.0)
-    special = (left & ~np.isfinite(actual)) | (right & ~np.isfinite(expected))
-    if op.name in _ALONE:
-        special |= np.isnan(expected) != np.isnan(actual)
-    return apart, special
-
-
-def _flushed(op: FlatOp, base: str, content: bytes, tensors: dict[int, Array]) -> list[Array] | None:
-    """The base's results on operands without denormals; None where there are none to begin with."""
-    given = [tensors[i] for i in op.inputs if i in tensors and tensors[i].dtype.kind == "f"]
-    if all(np.array_equal(ranges.flushed(value), value) for value in given):
-        return None
-    return _invoke(base, content, tensors, ranges.flushed)
-
-
-def _undefined(op: FlatOp, want: Array, tensors: dict[int, Array]) -> bool:
-    """Whether the result has no meaning: NaN, infinity or what is beyond the type as an integer (C++20, 7.3.10)."""
-    if op.name != "CAST" or want.dtype.kind not in "iu":
-        return False
-    given = tensors[op.inputs[0]]
-    return given.dtype.kind == "f" and not ranges.fits(given, str(want.dtype))
-
-
-def _bound(
-    flat: Flat, op: FlatOp, output: int, want: Array, rerun: Rerun, tensors: dict[int, Array]
-) -> tuple[NDArray[np.float64], str]:
-    """How far two sound kernels may be apart, per element, and the unit of that."""
-    if want.dtype.kind in "bOSU" or (want.dtype.kind in "iu" and not flat.tensors[op.outputs[output]].scales):
-        # The same operands: a comparison, or what only moves or counts elements, has one right result.
-        return np.full(want.shape, 0.5), "elements"
-    if want.dtype.kind in "iu":
-        limit = MAX_STEPS_16 if want.dtype == np.int16 else MAX_STEPS
-        return np.full(want.shape, limit), "steps"
-    sizes = np.nan_to_num(np.abs(want if want.dtype.kind == "c" else want.astype(np.float64)))
-    largest = max(float(sizes.max(initial=0.0)), _range(flat, op))
-    # Recursive summation of n numbers is off by up to n - 1 roundings of the sum of their magnitudes (Higham, 4.2).
-    slack = largest * max(8.0, terms(flat, op)) * FLOAT_UNIT
-    if kernel_kind(flat, op) == "hybrid":
-        return np.full(want.shape, _hybrid_bound(flat, op, tensors) + slack), "absolute"
-    motion = np.zeros(want.shape)
-    for seed in range(PERTURBATIONS):
-        random = np.random.RandomState(seed)
-        moved = rerun(partial(_nudged, random=random))
-        if moved and moved[output].shape == want.shape:
-            after, before = real_pair(moved[output], want)
-            motion = np.maximum(motion, np.abs(after - before))
-    return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
-
-
-def terms(flat: Flat, op: FlatOp) -> float:
-    """How many numbers an operator adds up one after the other; 1 where it adds none that way."""
-    if op.name not in _SUMMING or not op.inputs or op.inputs[0] < 0:
-        return 1.0
-    shape, made = flat.tensors[op.inputs[0]].shape, flat.tensors[op.outputs[0]].shape
-    size, left = float(np.prod([abs(n) for n in shape])), float(np.prod([abs(n) for n in made]))
-    return max(float(abs(shape[-1])) if shape else 1.0, size / max(left, 1.0))
-
-
-def _range(flat: Flat, op: FlatOp) -> float:
-    """The largest real number a quantised operand can hold: scale * (q - zero point) may be summed in parts."""
-    scales = [flat.tensors[i].scale for i in op.inputs if i >= 0 and not flat.tensors[i].constant]
-    return 255.0 * max(scales, default=0.0)
-
-
-def _nudged(value: Array, random: np.random.RandomState) -> Array:
-    if value.dtype.kind != "f":
-        return value
-    factor = 1.0 + 4 * FLOAT_UNIT * random.uniform(-1.0, 1.0, value.shape)
-    moved: Array = (value.astype(np.float64) * factor).astype(value.dtype)
-    return moved
-
-
-def _hybrid_bound(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> float:
-    """Largest difference of two kernels that each quantise the activations to 8 bits in their own way.
-
-    Each is off by at most half a step (largest magnitude / 127) an activation, so the products differ by at most
-    one step times the L1 norm of an output channel's weights.
-    """
-    given = next(i for i in op.inputs if i >= 0 and not flat.tensors[i].constant)
-    activation = tensors[given].astype(np.float64)
-    step = float(np.abs(np.nan_to_num(activation)).max(initial=0.0)) / 127
-    largest = 0.0
-    for i in op.inputs:
-        if i >= 0 and i in tensors and tensors[i].dtype in (np.int8, np.uint8) and flat.tensors[i].constant:
-            weights = np.abs(tensors[i].astype(np.float64)) * max(flat.tensors[i].scales, default=1.0)
-            axes = tuple(range(weights.ndim - 1)) if op.name == "DEPTHWISE_CONV_2D" else tuple(range(1, weights.ndim))
-            largest = max(largest, float(weights.sum(axis=axes).max(initial=0.0)))
-    return step * largest

@@ -32,7 +32,7 @@ from fuzzer.execute.record import CaseRun
 from fuzzer.ops import REALS
 from fuzzer.ops.spec import COMPLEX
 from fuzzer.oracles import ranges
-from fuzzer.oracles.confirm import Confirmation, nodewise
+from fuzzer.oracles.confirm import Confirmation, node_bound, nodewise, parts
 from fuzzer.oracles.divergence import real_pair
 from fuzzer.oracles.verdict import Kind, Verdict
 
@@ -71,7 +71,7 @@ class Truth:
         self.bounds: list[list[Real]] = []
         count = JUMP_PERTURBATIONS if jumps(case) else PERTURBATIONS
         flat = record.flat
-        longest = max((nodewise.terms(flat, op) for op in flat.ops), default=1.0) if flat is not None else 1.0
+        longest = max((node_bound.terms(flat, op) for op in flat.ops), default=1.0) if flat is not None else 1.0
         for sample, reference in zip(samples_of(case), record.reference, strict=True):
             true = _run(tf, case, sample, weights)
             self.values.append(true.outputs)
@@ -261,9 +261,9 @@ def _widen(record: CaseRun, truth: Truth, runtime: str) -> None:
     happened to be exact is rounding. Constants that are wrong, or a function that is, stay as wrong as they were.
     """
     for s, sample in enumerate(record.samples):
-        plain = nodewise.outputs_of(record, runtime, sample, record.content)
+        plain = parts.outputs_of(record, runtime, sample, record.content)
         for seed in range(NEIGHBOURS):
-            moved = nodewise.outputs_of(record, runtime, sample, nodewise.nudged_constants(record.content, seed))
+            moved = parts.outputs_of(record, runtime, sample, parts.nudged_constants(record.content, seed))
             for o, (left, right) in enumerate(zip(moved, plain, strict=False)):
                 if left.shape == right.shape == truth.bounds[s][o].shape and left.dtype.kind == "f":
                     apart = np.nan_to_num(_apart(left, right), nan=0.0, posinf=0.0)
