@@ -8,6 +8,7 @@ A plugin is a Python file (`--plugin FILE`) or a module that an installed packag
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -24,9 +25,8 @@ GROUP = "tflite_fuzzer.plugins"
 
 def use(paths: Sequence[str]) -> None:
     """Adds plugin files for this process and those it starts. Raises `UserError` when one cannot be used."""
-    known = os.environ.get(VARIABLE, "").split(os.pathsep)
     files = [str(Path(path).resolve()) for path in paths]
-    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(filter(None, [*known, *files])))
+    os.environ[VARIABLE] = json.dumps(list(dict.fromkeys([*_files(), *files])))
     modules.cache_clear()
     modules()
 
@@ -35,8 +35,14 @@ def use(paths: Sequence[str]) -> None:
 def modules() -> tuple[tuple[str, ModuleType], ...]:
     """Every plugin and where it comes from. Raises `UserError` naming the file and what went wrong in it."""
     found = [(entry.value, _entry(entry)) for entry in sorted(metadata.entry_points(group=GROUP))]
-    files = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
-    return (*found, *((path, _file(Path(path))) for path in files))
+    return (*found, *((path, _file(Path(path))) for path in _files()))
+
+
+def _files() -> list[str]:
+    try:
+        return [str(path) for path in json.loads(os.environ.get(VARIABLE) or "[]")]
+    except (ValueError, TypeError) as broken:
+        raise UserError(f"the environment variable {VARIABLE} is no JSON list of files: unset it") from broken
 
 
 def _entry(entry: metadata.EntryPoint) -> ModuleType:
@@ -44,7 +50,8 @@ def _entry(entry: metadata.EntryPoint) -> ModuleType:
         module = entry.load()
     except Exception as error:
         raise UserError(f"plugin {entry.value} cannot be loaded: {type(error).__name__}: {error}") from error
-    assert isinstance(module, ModuleType)
+    if not isinstance(module, ModuleType):
+        raise UserError(f"plugin {entry.value} is no module: the entry point must name one, without an attribute")
     return module
 
 

@@ -190,7 +190,7 @@ class Driver:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
             features = message.get("features", [])
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
-            told = ("built", "converted", "accepted", "refusal", "builtins", "statistics")
+            told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics")
             event.update({k: message[k] for k in told if k in message})
             event["under_test_s"] = message.get("under_test_s", 0.0)
         self._account(case, features, verdicts, log, event)
@@ -254,8 +254,14 @@ class Driver:
     def seeds(self) -> list[bytes]:
         """What an empty corpus starts from: one case a pattern and one an op, so that all are seen soon."""
         rng = Random(self.config.seed)
-        cases = [generate(rng, pattern) for pattern in patterns().values()]
-        return [case.canonical for case in (*cases, *(generate(rng, op=op) for op in registry().values()))]
+        wanted = [{"pattern": pattern} for pattern in patterns().values()] + [{"op": op} for op in registry().values()]
+        made = []
+        for one in wanted:
+            try:
+                made.append(generate(rng, **one).canonical)
+            except GenerateAnother:
+                continue  # an op that nothing fits (a plugin's, say) shows in `health` by its absence
+        return made
 
     def finish(self, code: int = 0) -> None:
         """Ends the process: at once, because libFuzzer has no way to be asked."""
@@ -270,7 +276,7 @@ class Driver:
     def learn(self) -> None:
         """Asks an executor which switches and optional schemes are installed, and has them drawn.
 
-        It needs TensorFlow, which this process never imports. Nothing depends on when the answer comes.
+        It needs TensorFlow, which this process never imports. Without the answer other cases are made, which is said.
         """
         deadline = time.monotonic() + _OFFER_PATIENCE_S
         while time.monotonic() < deadline and not self.stopping:
@@ -280,16 +286,24 @@ class Driver:
                 self.executor.forget()
                 time.sleep(0.2)
                 continue
-            if isinstance(answer, Reply) and "switches" in answer.message:
+            if isinstance(answer, Death):
+                continue
+            if "switches" in answer.message:
                 draw.take_offer(answer.message["switches"], answer.message["schemes"])
-            elif isinstance(answer, Reply) and "bug" in answer.message:
+            elif "bug" in answer.message:
                 self._tell({"event": "bug", "case": "", "text": answer.message["bug"]})
             return
+        if not self.stopping:
+            self._tell(
+                {"event": "bug", "case": "", "text": "no executor said what is installed: no switches are drawn"}
+            )
 
     def fuzz(self) -> None:
         """Runs libFuzzer; never returns."""
         import atheris
 
+        signal.signal(signal.SIGTERM, self._on_term)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.learn()
         seeds = self.scratch / "corpus"
         seeds.mkdir(parents=True, exist_ok=True)
@@ -316,8 +330,6 @@ class Driver:
             f"-artifact_prefix={self.scratch}/",
             str(seeds),
         ]
-        signal.signal(signal.SIGTERM, self._on_term)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         atheris.Setup(
             arguments, self.test, custom_mutator=self.mutate, custom_crossover=self.cross, internal_libfuzzer=True
         )

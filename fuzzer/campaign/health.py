@@ -50,6 +50,7 @@ class _Outcome:
         self.converted = bool(event.get("converted"))
         self.accepted = bool(event.get("accepted"))
         self.refusal = str(event.get("refusal", ""))
+        self.failure = str(event.get("failure", ""))
         self.died = event.get("death") is not None
 
 
@@ -69,8 +70,8 @@ class _Tally:
         self.refused += bool(outcome.refusal)
         self.died += outcome.died
         self.seconds += seconds
-        if outcome.refusal:
-            self.why = outcome.refusal
+        if outcome.failure:
+            self.why = outcome.failure
 
     def rate(self) -> Rate:
         return Rate(

@@ -43,7 +43,7 @@ class Rate:
     died: int = 0
     seconds: float = 0.0
     why: str = ""
-    """The last refusal, as it came."""
+    """Why the last case that gave no flatbuffer gave none, as it came."""
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,6 @@ class Statistics:
             mutators={m: (a, b) for m, (a, b) in self.mutators.items()},
             history=tuple(self._history),
             health=self.health.rates(),
-            reached=self.health.reached,
+            reached={name: dict(row) for name, row in self.health.reached.items()},
             **rest,
         )

@@ -325,7 +325,7 @@ class Supervisor:
 
     def _write_status(self, snapshot: Snapshot) -> None:
         try:
-            write_json(self.config.crashes / STATUS_FILE, snapshot.to_json(), sync=False)
+            write_json(self.config.crashes / STATUS_FILE, snapshot.to_json(), sync=False, indent=None)
         except OSError as refused:
             self._disk_full = str(refused)
 

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from keyword import iskeyword
 from typing import Any, TypeVar
 
 from fuzzer.case.case import MAX_THREADS, RUNTIMES, SCHEMA, Case, Inference
@@ -238,7 +239,13 @@ def _switches(tree: object, field: str) -> dict[str, Switch]:
         raise CaseError(field, f"at most {MAX_SWITCHES} switches", len(top))
     made: dict[str, Switch] = {}
     for name, value in top.items():
-        if not name.isascii() or not name.isidentifier() or len(name) > MAX_NAME or name.startswith("__"):
+        if (
+            not name.isascii()
+            or not name.isidentifier()
+            or len(name) > MAX_NAME
+            or name.startswith("__")
+            or iskeyword(name)
+        ):
             raise CaseError(field, f"names of switches: identifiers of at most {MAX_NAME} letters", name)
         where = f"{field}.{name}"
         if isinstance(value, bool):

@@ -33,7 +33,7 @@ def command(what: str | None, everything: bool, crashes: Path) -> int:
     with console.status("starting TensorFlow"):
         for result in replay(chosen):
             good = good and result.result == "reproduced"
-            style = {"reproduced": "green", "changed": "yellow", "gone": "red"}[result.result]
+            style = {"reproduced": "green", "changed": "yellow", "skipped": "yellow", "gone": "red"}[result.result]
             table.add_row(result.target.name, Text(result.result, style), Text(result.now), Text(result.target.title))
     console.print(table)
     return 0 if good else 1

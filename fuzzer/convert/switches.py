@@ -64,10 +64,14 @@ def _converters(tf: Any) -> tuple[Any, ...]:
     return tf.lite.TFLiteConverter([]), tf.compat.v1.lite.TFLiteConverter(graph, [], [])
 
 
+_METHOD = re.compile(r"convert$|from_|get_|experimental_from_")
+"""The converter's methods: a reproducer that assigned to one would be another program."""
+
+
 def askable(name: str) -> bool:
     """Whether an attribute of that name may be a switch at all."""
     public = not name.startswith("_") or name.startswith("_experimental_")
-    return public and name not in _OWN and not _DENIED.search(name)
+    return public and name not in _OWN and not _METHOD.match(name) and not _DENIED.search(name)
 
 
 def _values(name: str, default: object) -> tuple[Switch, ...]:

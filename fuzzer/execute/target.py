@@ -7,6 +7,7 @@ Requests are `{"command": ..., "case": {...}, ...}`; the commands are the names 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -126,7 +127,8 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "converted": bool(record.content),
         "accepted": any(run.complete for run in record.runs.values()),
         "builtins": [] if record.flat is None else list(record.flat.operators),
-        "refusal": "" if record.convert_failure is None else record.convert_failure.message[:200],
+        "refusal": _refusal(record, verdicts),
+        "failure": _failure(record)[:80],
         "verdicts": [v.to_json() for v in verdicts],
         "features": found,
         "statistics": stats,
@@ -136,6 +138,19 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "timings": record.timings,
         "total_s": perf_counter() - begun,
     }
+
+
+def _failure(record: CaseRun) -> str:
+    """Why there is no flatbuffer, as it came; empty where there is one."""
+    failure = record.build_failure or record.convert_failure
+    return "" if failure is None else failure.message or failure.error
+
+
+def _refusal(record: CaseRun, verdicts: Sequence[Any]) -> str:
+    """The converter's words where it refuses in so many words: no oracle took offence."""
+    if record.convert_failure is None or any(verdict.stage == "convert" for verdict in verdicts):
+        return ""
+    return _failure(record)[:80] or "no word"
 
 
 def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -> CaseRun:

@@ -84,6 +84,8 @@ class Examiner:
         self._reduce_seconds = reduce_seconds
         self._now = now
         self._examined: dict[str, int] = {}
+        """By key: what was minimised. By facet, apart from it: what was looked at."""
+        self._looked: dict[str, int] = {}
         self._findings: dict[str, Finding] = {}
         for finding in store.findings():
             self._remember(finding)
@@ -95,7 +97,7 @@ class Examiner:
 
     def interest(self, facets: Sequence[str]) -> int:
         """How often suspicions with the rarest of these facets were examined: the fewest go first."""
-        return min((self._examined.get(facet, 0) for facet in facets), default=0)
+        return min((self._looked.get(facet, 0) for facet in facets), default=0)
 
     def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
         """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
@@ -109,7 +111,7 @@ class Examiner:
                 return self._count(known, case, "recognised without running it")
         self.doing = f"repeating a {suspicion.verdict.kind.value if suspicion.verdict else 'case in flight'}"
         for facet in facets_of(suspicion):
-            self._examined[facet] = self._examined.get(facet, 0) + 1
+            self._looked[facet] = self._looked.get(facet, 0) + 1
         first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
             self.store.dismiss(suspicion, first.why)
@@ -200,8 +202,9 @@ class Examiner:
         if self._examined.get(key, 0) < EXAMINED_PER_KEY:
             return None
         ops = {node.op for node in case.model.nodes}
-        known = [f for f in self._findings.values() if f.key == key]
-        return next((f for f in known if set(f.ops) <= ops), known[0] if known else None)
+        # Where the title names ops, another chain of ops may be another defect: it is minimised too.
+        known = (f for f in self._findings.values() if f.key == key)
+        return next((f for f in known if set(f.ops) <= ops or not any(op in f.title for op in f.ops)), None)
 
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
         self.store.seen(finding.id, case.id, self._stamp())
@@ -244,15 +247,15 @@ class Examiner:
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
         times, final, log = self.repeatability(reduction.case, verdict)
         case = reduction.case
-        if final.kind in DEATHS:
-            evidence = {**final.evidence, **self._overflowing(case, final)}
-            final = replace(final, blame=self._deadly_node(case, final), evidence=evidence)
         if times == 0:
             case = suspicion.case
             times, final, log = self.repeatability(case, verdict)
         if times == 0:
             self.store.dismiss(suspicion, "shown once, never again in fresh processes")
             return Outcome("dismissed", None, "not repeatable")
+        if final.kind in DEATHS:
+            evidence = {**final.evidence, **self._overflowing(case, final)}
+            final = replace(final, blame=self._deadly_node(case, final), evidence=evidence)
         finding = self._finding(suspicion, case, final, key, times, reduction.complete)
         return self._store(finding, suspicion, case, final, log)
 

@@ -29,7 +29,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Replayed:
-    """`reproduced` (the same kind and message), `changed` (another verdict), or `gone`."""
+    """`reproduced` (the same kind and message), `changed` (another verdict), `gone`, or `skipped` (not installed)."""
 
     target: Target
     result: str
@@ -93,7 +93,7 @@ def replay(chosen: Sequence[Target], limits: Limits | None = None) -> Iterator[R
 
 def _one(examiner: Examiner, target: Target) -> Replayed:
     if target.case.conversion.scheme in TFMOT and not optimised.installed():
-        return Replayed(target, "gone", optimised.INSTALL)
+        return Replayed(target, "skipped", optimised.INSTALL)
     result = Replayed(target, "gone", "nothing to see")
     for _ in range(REPEATS):
         seen = examiner.observe(target.case, target.verdict, fresh=True, patient=True)

@@ -87,7 +87,8 @@ def folder_name(title: str, id_: str) -> str:
 
 def key_of(verdict: Verdict, scheme: str) -> str:
     """What equals for equal defects before minimising: cheap to compute, used to bound the work spent on one defect."""
-    return f"{verdict.kind.value}|{verdict.stage.value}|{verdict.message}|{scheme if not verdict.blame else ''}"
+    scheme = scheme if verdict.blame in ("", "converter") else ""
+    return f"{verdict.kind.value}|{verdict.stage.value}|{verdict.message}|{scheme}"
 
 
 def _line(text: str) -> str:

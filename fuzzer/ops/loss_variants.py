@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Domain, Flag, Float
-from fuzzer.ops.spec import Attrs, Op, TensorType, WeightSlot
+from fuzzer.ops.spec import Attrs, Op, TensorType, WeightSlot, one_per_operand_element
 
 _DTYPES = ("float32",)
 
@@ -102,10 +102,6 @@ def _classes(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, 
     return (WeightSlot("classes", TensorType(x.shape[:-1], "int32"), span=(0, x.shape[-1])),)
 
 
-def _elements(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
-    return operands[0].elements
-
-
 def _loss(
     build: Callable[..., Any],
     infer: Callable[[Sequence[TensorType], Attrs], TensorType],
@@ -118,7 +114,7 @@ def _loss(
         infer,
         attrs=attrs or {},
         weights=_target,
-        cost=_elements,
+        cost=one_per_operand_element,
         arity=(1, 2),
         ranks=(2, 3, 4, 1),
         dtypes=_DTYPES,
@@ -135,7 +131,7 @@ OPS = (
         sparse_softmax_cross_entropy,
         _reduced,
         weights=_classes,
-        cost=_elements,
+        cost=one_per_operand_element,
         ranks=(2, 3, 4),
         dtypes=_DTYPES,
         weight=0.4,

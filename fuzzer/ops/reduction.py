@@ -11,7 +11,7 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Choice, Domain, Flag, Int
-from fuzzer.ops.spec import BOOL, INTS, Attrs, Op, ShapeRule, TensorType, integer
+from fuzzer.ops.spec import BOOL, INTS, Attrs, Op, ShapeRule, TensorType, integer, one_per_operand_element
 
 _DTYPES = ("float32",)
 _ATTRS: dict[str, Domain] = {"mask": Int(1, 63, 1), "keepdims": Flag()}
@@ -133,12 +133,17 @@ def _norm_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return _kept(x, 1 << integer(attrs["axis"]) % x.rank, attrs["keepdims"], x.dtype)
 
 
-def _elements(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
-    return operands[0].elements
-
-
 def _reduction(build: Callable[..., Any], dtypes: tuple[str, ...], weight: float = 0.8, infer: ShapeRule = _type) -> Op:
-    return Op(build.__name__, build, infer, attrs=_ATTRS, cost=_elements, ranks=_RANKS, dtypes=dtypes, weight=weight)
+    return Op(
+        build.__name__,
+        build,
+        infer,
+        attrs=_ATTRS,
+        cost=one_per_operand_element,
+        ranks=_RANKS,
+        dtypes=dtypes,
+        weight=weight,
+    )
 
 
 OPS = (
@@ -157,7 +162,7 @@ OPS = (
         count_nonzero,
         _type,
         attrs={**_ATTRS, "counter": Choice(("int64", "int32"))},
-        cost=_elements,
+        cost=one_per_operand_element,
         ranks=_RANKS,
         dtypes=(*_DTYPES, *INTS, *BOOL),
         weight=0.4,
@@ -168,7 +173,7 @@ OPS = (
         sum_then_mean,
         _both_type,
         attrs=_ATTRS,
-        cost=_elements,
+        cost=one_per_operand_element,
         ranks=_RANKS,
         dtypes=_DTYPES,
         weight=0.3,
@@ -178,11 +183,19 @@ OPS = (
         norm,
         _norm_type,
         attrs={"order": Choice((2, 1, 0, 3)), "axis": Int(0, 5, 0), "keepdims": Flag()},
-        cost=_elements,
+        cost=one_per_operand_element,
         ranks=_RANKS,
         dtypes=_DTYPES,
         weight=0.5,
     ),
-    Op("zero_fraction", zero_fraction, _scalar, cost=_elements, dtypes=_DTYPES, weight=0.2, discontinuous=True),
-    Op("l2_loss", l2_loss, _scalar, cost=_elements, dtypes=_DTYPES, weight=0.3),
+    Op(
+        "zero_fraction",
+        zero_fraction,
+        _scalar,
+        cost=one_per_operand_element,
+        dtypes=_DTYPES,
+        weight=0.2,
+        discontinuous=True,
+    ),
+    Op("l2_loss", l2_loss, _scalar, cost=one_per_operand_element, dtypes=_DTYPES, weight=0.3),
 )

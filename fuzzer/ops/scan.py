@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuzzer.ops.domains import Choice, Flag, Int
-from fuzzer.ops.spec import Attrs, Op, TensorType, integer
+from fuzzer.ops.spec import Attrs, Op, TensorType, integer, one_per_operand_element
 
 _AXIS = Int(0, 5, 0)
 _EXTREMES = ("float32", "int32", "int8", "uint8", "bool")
@@ -44,10 +44,6 @@ def _arg_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     return TensorType(x.shape[:at] + x.shape[at + 1 :], str(attrs["index"]))
 
 
-def _elements(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
-    return operands[0].elements
-
-
 OPS = (
     *(
         Op(
@@ -55,7 +51,7 @@ OPS = (
             build,
             _arg_type,
             attrs={"axis": _AXIS, "index": Choice(("int64", "int32")), "negative": Flag()},
-            cost=_elements,
+            cost=one_per_operand_element,
             ranks=_RANKS,
             dtypes=_EXTREMES,
             discontinuous=True,

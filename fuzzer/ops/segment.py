@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzzer.errors import UnfitError
 from fuzzer.ops.domains import Flag, Int
-from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer
+from fuzzer.ops.spec import INTS, Attrs, Op, TensorType, WeightSlot, integer, one_per_operand_element
 
 _DTYPES = ("float32", "int32")
 
@@ -76,10 +76,6 @@ def _ids(operands: Sequence[TensorType], attrs: Attrs) -> tuple[WeightSlot, ...]
     return (WeightSlot("ids", TensorType(shape, "int32"), span=span),)
 
 
-def _elements(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
-    return operands[0].elements
-
-
 def _unsorted(build: Callable[..., Any], dtypes: tuple[str, ...], weight: float) -> Op:
     return Op(
         build.__name__,
@@ -87,7 +83,7 @@ def _unsorted(build: Callable[..., Any], dtypes: tuple[str, ...], weight: float)
         _unsorted_type,
         attrs={"segments": Int(1, 20, 4), "id_rank": Int(1, 3, 1), "dropped": Flag()},
         weights=_ids,
-        cost=_elements,
+        cost=one_per_operand_element,
         arity=(1, 2),
         dtypes=dtypes,
         operand_dtypes=(INTS,),
@@ -101,7 +97,7 @@ OPS = (
         segment_sum,
         _sorted_type,
         attrs={"length": Int(1, 6, 2)},
-        cost=_elements,
+        cost=one_per_operand_element,
         dtypes=_DTYPES,
         weight=0.7,
         static=True,

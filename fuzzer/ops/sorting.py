@@ -130,6 +130,7 @@ OPS = (
         _argsort_type,
         ranks=(1,),
         dtypes=("float32", *INTS),
+        weight=0.2,
         discontinuous=True,
     ),
     Op(
@@ -139,5 +140,6 @@ OPS = (
         attrs={"turn": Choice((0, 1))},
         arity=(2, 2),
         dtypes=("float32", "int32", "int8", "uint8", "int16"),
+        weight=0.2,
     ),
 )

@@ -113,6 +113,11 @@ def one_per_element(operands: Sequence[TensorType], attrs: Attrs, out: TensorTyp
     return out.elements
 
 
+def one_per_operand_element(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
+    """The cost rule of an op that reads its operand once: one multiply-accumulate an element of it."""
+    return operands[0].elements
+
+
 def same_as_first(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:
     """The shape rule of an element-wise op on one operand."""
     return operands[0]

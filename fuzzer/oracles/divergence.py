@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fuzzer.build import Array
-from fuzzer.case import Case
 from fuzzer.convert.flatbuffer import Flat
 from fuzzer.execute.record import CaseRun, RuntimeRun, Slot
 
@@ -176,11 +175,6 @@ def step_of(flat: Flat | None, slot: Slot) -> float:
         if op.name == "DEQUANTIZE" and slot.index in op.outputs:
             return flat.tensors[op.inputs[0]].scale
     return 0.0
-
-
-def integer_model(case: Case) -> bool:
-    """Whether activations are integers."""
-    return case.conversion.integer
 
 
 def _finite(value: Array) -> NDArray[np.float64]:

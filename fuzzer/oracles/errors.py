@@ -33,7 +33,9 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
     """An internal converter error, or an allocate or invoke error of some runtime."""
     failure = record.convert_failure
     if failure is not None:
-        refused = is_refusal(failure.message) or is_refusal(record.log)
+        # The log holds warnings too; only what it calls an error says why the conversion ended.
+        said = [line for line in record.log.splitlines() if "error:" in line.lower()]
+        refused = is_refusal(failure.message) or is_refusal("\n".join(said))
         if not refused and not (empty_range(failure.message) and spoilt_calibration(record)):
             yield Verdict(
                 Stage.CONVERT,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from fuzzer import plugins
 from fuzzer.errors import UserError
+from fuzzer.ops import registry
 from fuzzer.patterns.catalogue import PATTERNS
 from fuzzer.patterns.spec import Pattern, Step
 
@@ -24,6 +25,11 @@ def patterns() -> MappingProxyType[str, Pattern]:
         for pattern in several:
             if pattern.name in found:
                 raise UserError(f"pattern {pattern.name!r} of {source} exists already; give it another name")
+            missing = sorted({op for step in pattern.steps for op in step.ops} - set(registry()))
+            if missing:
+                raise UserError(
+                    f"pattern {pattern.name!r} of {source} names ops that do not exist: {', '.join(missing)}"
+                )
             found[pattern.name] = pattern
     return MappingProxyType(found)
 

@@ -34,7 +34,7 @@ def event(*ops: str, converted: bool = True, refusal: str = "", **more: Any) -> 
 def test_a_case_counts_for_each_op_and_shares_its_seconds() -> None:
     health = Health()
     health.take(event("relu", "add", builtins=["RELU", "ADD"]), True)
-    health.take(event("relu", converted=False, refusal="no such op"), True)
+    health.take(event("relu", converted=False, refusal="no such op", failure="no such op"), True)
     rates = health.rates()
     assert (rates["op"]["relu"].cases, rates["op"]["relu"].converted, rates["op"]["relu"].refused) == (2, 1, 1)
     assert rates["op"]["relu"].seconds == 0.75 and rates["op"]["add"].seconds == 0.25

@@ -22,7 +22,7 @@ from fuzzer.mutate import MUTATORS, Mutator, cross, draw, generate, mutate
 from fuzzer.mutate.attributes import change_dtype
 from fuzzer.mutate.draft import Draft, DraftNode, draft_of
 from fuzzer.mutate.repair import MAX_GENERATED_NODES, MAX_GENERATED_OUTPUTS, repair
-from fuzzer.ops import TensorType, WeightSlot, registry
+from fuzzer.ops import Op, TensorType, WeightSlot, registry
 from tests.strategies import MAX_SEED, cases, drawn_case
 
 POOL = [drawn_case(seed, seed % 4) for seed in range(60)]
@@ -114,6 +114,15 @@ def test_generated_cases_are_valid_and_differ() -> None:
     assert len(missing) < 0.2 * len(registry())
     assert {c.conversion.scheme for c in made} >= set(SCHEMES) - set(TFMOT)
     assert len({len(c.model.nodes) for c in made}) >= 5
+
+
+@pytest.mark.parametrize("op", registry().values(), ids=lambda op: op.name)
+def test_every_op_can_be_asked_for(op: Op) -> None:
+    """What a campaign starts from: a case of every op."""
+    made = [generate(Random(seed), op=op) for seed in range(4)]
+    for case in made:
+        check(case)
+    assert sum(op.name in {node.op for node in case.model.nodes} for case in made) >= 3
 
 
 def test_mutation_does_not_touch_its_parent() -> None:

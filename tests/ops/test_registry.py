@@ -138,7 +138,7 @@ def test_inference_is_total(op: Op) -> None:
         fits += 1
         assert result.rank >= 0 and all(d >= (0 if op.empty else 1) for d in result.shape)
         assert op.cost(operands, attrs, result) >= 0
-        assert all(all(d >= 0 for d in slot.type.shape) for slot in op.weights(operands, attrs))
+        assert all(all(d >= (0 if op.empty else 1) for d in slot.type.shape) for slot in op.weights(operands, attrs))
     assert fits
 
 

@@ -53,6 +53,7 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         # A reduced case may ask for one only; whose result it is shows beside the others.
         if runtime not in record.runs:
             record.runs[runtime] = runtimes.run(record, runtime, stage)
+    record.__dict__.pop("divergences", None)  # measured before those ran
     judge = truth.confirm if record.case.conversion.judged == "float32" else nodewise.confirm
     if suspicion.kind is Kind.NAN_PROPAGATION:
         # One defect, one title: where numbers are wrong as well, they tell it.
