@@ -25,7 +25,7 @@ from fuzzer.build import (
     walk,
 )
 from fuzzer.case import Case, Conversion
-from fuzzer.case.conversion import TFMOT, V1_ENTRIES, V1_SCHEMES
+from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT, V1_ENTRIES, V1_SCHEMES
 from fuzzer.convert import optimised, switches
 
 MODEL_SIGNATURE = "model"
@@ -168,18 +168,24 @@ FACTORS = {"narrow": 0.1, "wide": 10.0}
 """What `representative` multiplies the samples by."""
 
 
-def representative(conversion: Conversion, samples: Sequence[Sequence[Array]]) -> Callable[[], Iterator[list[Array]]]:
+def representative(
+    conversion: Conversion, samples: Sequence[Sequence[Array]]
+) -> Callable[[], Iterator[list[Array] | dict[str, Array]]]:
     """The calibration data: the judged inputs, repeated or cut to the asked number of samples.
 
     They contain the judged inputs, or clipping would look like a defect. Where `representative` says otherwise, only
     kernels among themselves can be held against each other, which is what the oracles do.
+
+    Where the flatbuffer has a signature, inputs are given by name: its order of them is not the function's.
     """
     kind = conversion.representative
     given = samples[:1] if kind == "one" else samples
 
-    def dataset() -> Iterator[list[Array]]:
+    def dataset() -> Iterator[list[Array] | dict[str, Array]]:
         for i in range(1 if kind == "one" else max(conversion.calibration, len(samples))):
-            yield [_other(value, kind) for value in given[i % len(given)]]
+            values = [_other(value, kind) for value in given[i % len(given)]]
+            named = {f"x{k}": value for k, value in enumerate(values)}
+            yield named if len(values) > 1 and conversion.entry in DEAR_ENTRIES else values
 
     return dataset
 

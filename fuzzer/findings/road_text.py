@@ -11,6 +11,7 @@ from fuzzer.findings import layout
 _DEPTH = 8
 """The deepest that lines of `convert` are indented."""
 _FIXED = "input_signature=specs, autograph=False"
+_FEED = "converter.representative_dataset = lambda: data"
 _VARIABLES = ("concrete_function_variables", "session")
 """Roads on which weights are variables."""
 
@@ -272,7 +273,11 @@ def _calibration(case: Case) -> list[str]:
         data = f"(samples * {-(-asked // have)})[:{asked}]"
     if kind == "one":
         data = "samples[:1]"
+    several = len(case.model.inputs) > 1 and case.conversion.entry in DEAR_ENTRIES
+    named = '{f"x{i}": x for i, x in enumerate(inputs)}'
     if kind in ("samples", "one"):
+        if several:
+            return [*_inside(layout.assign("data", f"[{named} for inputs in {data}]", _DEPTH)), _FEED]
         return [f"converter.representative_dataset = lambda: {data}"]
     made = "np.ones_like(x)" if kind == "constant" else f"x * x.dtype.type({FACTORS[kind]!r})"
     if any(not t.dtype.startswith("float") for t in case.model.inputs):
@@ -282,5 +287,6 @@ def _calibration(case: Case) -> list[str]:
         f"    return {made}",
         "",
         f"data = [[other(x) for x in inputs] for inputs in {data}]",
-        "converter.representative_dataset = lambda: data",
+        *([f"data = [{named} for inputs in data]"] if several else []),
+        _FEED,
     ]

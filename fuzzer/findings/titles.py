@@ -40,6 +40,10 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if verdict.kind in DEATHS and verdict.stage is Stage.CONVERT and case.conversion.switches:
         # The minimal case keeps a switch that it needs: the road dies, whatever op goes along it.
         return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
+    operator = re.search(r"\[(\w+)\]$", verdict.message)
+    if operator is not None and verdict.kind in (Kind.ALLOCATE_ERROR, Kind.INVOKE_ERROR):
+        # The runtime names its operator: which ops of ours lead there is chance.
+        return _line(f"{where}: {operator[1]}: {verdict.message} ({settings(case.conversion)})")
     # Errors: runtimes that say the same share a title.
     told = verdict.kind not in DEATHS or verdict.runtime in ("", "converter") or verdict.runtime in verdict.message
     runtime = "" if told else f" [{verdict.runtime}]"

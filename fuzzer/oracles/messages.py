@@ -55,6 +55,7 @@ _NOISE = (
     (re.compile(r"loc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\):?"), ""),
     (re.compile(r'(?:/|[A-Za-z]:\\)[^\s:"\']+'), "<path>"),
     (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
+    (re.compile(r"!quant\.uniform<(?:[^<>]|<[^<>]*>)*>"), "quant"),
     (re.compile(r"tensor<[^<>]*(?:<[^<>]*>[^<>]*)*>"), "tensor"),
     (re.compile(r"\b(?!16x8\b)\d+(?:x\d+)+\b"), "NxN"),
     (re.compile(r"[-+]?\b\d+(?:\.\d+)?(?:[eE][-+]?\d+)?\b"), "N"),

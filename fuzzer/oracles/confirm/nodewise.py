@@ -6,7 +6,7 @@ than its bound here is a kernel's defect, and the node is its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -135,9 +135,22 @@ def probe_for(record: CaseRun, position: int, runtime: str) -> dict[str, Any]:
     return {"op": f"{op.name} ({kernel_kind(flat, op)})"}
 
 
-def defect(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence], special: bool) -> str:
-    """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree."""
+def defect(
+    record: CaseRun,
+    worst: NodeDivergence,
+    found: list[NodeDivergence],
+    special: bool,
+    wrong: Collection[str] = (),
+) -> str:
+    """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree.
+
+    `wrong` are the runtimes that the float64 truth contradicts: where they are not those that differ from the
+    reference kernels, the reference is wrong with them.
+    """
     assert record.flat is not None
+    if wrong and not {d.runtime for d in found} & set(wrong):
+        kernels = "+".join(sorted({_kernel(r).removeprefix("tf-") for r in wrong}))
+        return f"{kernels} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): wrong values"
     what = "NaN or Inf where the others have none" if special else "wrong values"
     whose = ("" if special else _arbitrated(record, worst, found)) or outlier(record, found)
     return f"{whose} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"

@@ -293,7 +293,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         worst = max(found.values(), default=0.0)
         return Confirmation(None, f"within {worst:.2g} of the error bound")
     runtime = max(guilty, key=lambda r: guilty[r])
-    blame, who = _blame(record, special=False)
+    blame, who = _blame(record, False, tuple(guilty))
     severity = float(f"{min(guilty[runtime], 1e30):.3g}")
     if blame:
         message = who
@@ -349,12 +349,15 @@ def _confirm_special(record: CaseRun, truth: Truth, suspicion: Verdict) -> Confi
     )
 
 
-def _blame(record: CaseRun, special: bool) -> tuple[str, str]:
-    """The op on which kernels disagree, and the defect in words; empty strings when they all agree."""
+def _blame(record: CaseRun, special: bool, wrong: Sequence[str] = ()) -> tuple[str, str]:
+    """The op on which kernels disagree, and the defect in words; empty strings when they all agree.
+
+    `wrong` are the runtimes that the truth contradicts.
+    """
     dispute = nodewise.first_dispute(record, special)
     if not dispute:
         return "", ""
-    return dispute[0].op.name, nodewise.defect(record, dispute[0], dispute, special)
+    return dispute[0].op.name, nodewise.defect(record, dispute[0], dispute, special, wrong)
 
 
 def _family(guilty: dict[str, Any]) -> str:
