@@ -222,7 +222,7 @@ def conversion(rng: Random) -> Conversion:
     drawn = Conversion(
         entry=entry(rng),
         per_channel=rng.random() < 0.85,
-        fallback=rng.random() < 0.7,
+        fallback=rng.random() < 0.85,
         op_set="builtins" if rng.random() < 0.97 else "select_tf",
         unfold_batch_matmul=rng.random() < 0.08,
         dynamic=choice(rng, _DYNAMIC_WEIGHTS),
