@@ -144,15 +144,12 @@ def defect(
 ) -> str:
     """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree.
 
-    `wrong` are the runtimes that the float64 truth contradicts: where they are not those that differ from the
-    reference kernels, the reference is wrong with them.
+    `wrong` are the runtimes that the float64 truth contradicts, where it was asked: it knows better than a majority.
     """
     assert record.flat is not None
-    if wrong and not {d.runtime for d in found} & set(wrong):
-        kernels = "+".join(sorted({_kernel(r).removeprefix("tf-") for r in wrong}))
-        return f"{kernels} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): wrong values"
     what = "NaN or Inf where the others have none" if special else "wrong values"
-    whose = ("" if special else _arbitrated(record, worst, found)) or outlier(record, found)
+    whose = _kernels_of(record, set(wrong)) if wrong else ""
+    whose = whose or ("" if special else _arbitrated(record, worst, found)) or outlier(record, found)
     return f"{whose} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
 
 
@@ -178,6 +175,18 @@ def outlier(record: CaseRun, found: list[NodeDivergence]) -> str:
     others = {r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME}
     if guilty == others and len({_kernel(r) for r in guilty}) > 1:
         return "reference" if _agree(found) else "every kernel of"
+    return _kernels_of(record, guilty)
+
+
+def _kernels_of(record: CaseRun, guilty: set[str]) -> str:
+    """The kernels of some runtimes in a word or two."""
+    complete = {r for r, run in record.runs.items() if run.complete}
+    if guilty == complete and len(complete) > 1:
+        return "every kernel of"
+    if guilty == {REFERENCE_RUNTIME}:
+        return "reference"
+    if guilty == {"tf-builtin", REFERENCE_RUNTIME}:
+        return "optimised+reference"
     if guilty == {"tf-xnnpack", "litert"}:
         return "XNNPACK"
     if guilty == {"tf-xnnpack", "tf-builtin"}:

@@ -294,6 +294,8 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         return Confirmation(None, f"within {worst:.2g} of the error bound")
     runtime = max(guilty, key=lambda r: guilty[r])
     blame, who = _blame(record, False, tuple(guilty))
+    if not blame and jumps(record.case) and len(guilty) < sum(run.complete for run in record.runs.values()):
+        return Confirmation(None, "no kernel alone is wrong: what they round put a jump on its other side")
     severity = float(f"{min(guilty[runtime], 1e30):.3g}")
     if blame:
         message = who
