@@ -10,7 +10,7 @@ _STEP_OF = '''
 
 def step_of(output):
     """One quantisation step of an output: the scale of what its DEQUANTIZE reads, or 0."""
-    interpreter = interpreter_of("tf-reference", flatbuffer)
+    interpreter = interpreter_of("tf-builtin", flatbuffer)
     interpreter.allocate_tensors()
     details = @details@
     index = details[output]["index"]
@@ -39,7 +39,10 @@ def judge(name, outputs):
 
 
 flatbuffer = convert()
-expected = run("tf-reference", flatbuffer)
+try:
+    expected = run("tf-reference", flatbuffer)
+except (RuntimeError, ValueError):  # an operator that has no reference kernel
+    expected = run("tf-builtin", flatbuffer)
 @steps@print(f"{'':12} {'expected':>14} {'actual':>14} {'@head@':>12}   result, index")
 '''
 _CHANNEL = """        scale = np.abs(np.where(fine, v, 0)).max(axis=tuple(range(v.ndim - 1)), keepdims=True)
@@ -59,7 +62,10 @@ def judge(name, outputs):
 
 
 flatbuffer = convert()
-expected = run("tf-reference", flatbuffer)
+try:
+    expected = run("tf-reference", flatbuffer)
+except (RuntimeError, ValueError):  # an operator that has no reference kernel
+    expected = run("tf-builtin", flatbuffer)
 '''
 _NO_SIZE = "        size = 1"
 LIMITS = {"float16": 1e-4, "dynamic": 0.05, "int8": 1.0, "int16x8": 4.0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuzzer.case import Case
-from fuzzer.case.conversion import KERAS_ENTRIES
+from fuzzer.case.conversion import KERAS_ENTRIES, TFMOT
 from fuzzer.findings import layout
 
 RESOLVERS = {
@@ -70,17 +70,25 @@ def interpreter_of(case: Case, litert: bool) -> list[str]:
     return fill(_INTERPRETER_OF.replace("@litert@", chosen), what=what, threads=case.inference.threads)
 
 
+def integer_inputs(case: Case) -> bool:
+    """Whether inputs may be quantised in the flatbuffer: asked for, or a trace of training for quantisation."""
+    trained = case.conversion.scheme in ("qat", *TFMOT) or any(
+        "qat" in n.op or "quant" in n.op for n in case.model.nodes
+    )
+    return case.conversion.io != "float32" or trained
+
+
 def feed(case: Case) -> list[str]:
     """Lines that set the inputs of `interpreter` from `inputs`."""
     lines = ["for detail in interpreter.get_input_details():"]
     if len(case.model.inputs) == 1:
-        if case.conversion.io == "float32":
+        if not integer_inputs(case):
             return [*lines, '    interpreter.set_tensor(detail["index"], inputs[0])']
         lines.append("    value = inputs[0]")
     else:
         # Inputs come in an order of the converter's: their names say which is which.
         lines.append('    value = inputs[int(re.findall(r"x(\\d+)", detail["name"])[-1])]')
-    if case.conversion.io != "float32":
+    if integer_inputs(case):
         lines += [
             '    scale, zero_point = detail["quantization"]',
             '    if scale and value.dtype.kind == "f":',
