@@ -30,6 +30,8 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if HEAP_CORRUPTION in verdict.message:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
         return _line(f"{where}: {verdict.message}")
+    if verdict.kind is Kind.CONVERTER_ERROR and (violated := _ill_typed(verdict.message, case)):
+        return _line(f"{where}: fake quantisation leaves a tfl op whose {violated}")
     if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE:
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     if CALIBRATED_ON in verdict.evidence:
@@ -50,6 +52,24 @@ def title_of(verdict: Verdict, case: Case) -> str:
     # Calibration runs the float model: what dies there does not depend on the scheme it is done for.
     scheme = "calibrated" if "calibrator" in verdict.message else settings(case.conversion)
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
+
+
+_VIOLATIONS = (
+    (re.compile(r"'tfl\.\w+' op operand #N must be"), "operand is of a type it does not take"),
+    (re.compile(r"'tfl\.\w+' op result #N must be"), "result is of a type it does not give"),
+    (re.compile(r"'tfl\.\w+' op .*same element type"), "operands are of different types"),
+    (re.compile(r"'tfl\.\w+' op quantization parameters violate the same scale"), "operands have different scales"),
+)
+"""What the verifier of MLIR says of operators that ranges of several widths met in: whichever operator it is, the pass
+that propagates the ranges is at fault."""
+
+
+def _ill_typed(message: str, case: Case) -> str:
+    """Which of the `_VIOLATIONS` a message tells of, in a case with fake quantisation; empty for none."""
+    trained = case.conversion.scheme == "qat" or any(
+        "quant" in node.op or "qat" in node.op for node in case.model.nodes
+    )
+    return next((words for pattern, words in _VIOLATIONS if trained and pattern.search(message)), "")
 
 
 def settings(conversion: Conversion) -> str:
