@@ -173,6 +173,7 @@ def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -
         with record.under_test("build"):
             converter = converter_of(tf, case, weights, _scratch)
     except Exception as error:
+        # TensorFlow raises of every kind; a mistake of ours in an op shows in `health`: never built, and why.
         record.build_failure = Failure(type(error).__name__, str(error))
         return record
     stage.set("convert")

@@ -37,6 +37,10 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     from fuzzer.oracles import judge_all, ranges
     from fuzzer.oracles.confirm import nodewise, truth
 
+    if suspicion.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and record.content:
+        # A reduced case may ask for one runtime only; whose result is wrong shows beside the others.
+        for runtime in (r for r in RUNTIMES if r not in record.runs):
+            record.runs[runtime] = runtimes.run(record, runtime, stage)
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
     if suspicion.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION):
         same = [v for v in again if v.message == suspicion.message] or again
@@ -49,11 +53,6 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     stage.set("confirm")
     if ranges.spoilt_calibration(record):
         return Confirmation(None, "the representative data hold NaN or infinity: their scales mean nothing")
-    for runtime in RUNTIMES:
-        # A reduced case may ask for one only; whose result it is shows beside the others.
-        if runtime not in record.runs:
-            record.runs[runtime] = runtimes.run(record, runtime, stage)
-    record.__dict__.pop("divergences", None)  # measured before those ran
     judge = truth.confirm if record.case.conversion.judged == "float32" else nodewise.confirm
     if suspicion.kind is Kind.NAN_PROPAGATION:
         # One defect, one title: where numbers are wrong as well, they tell it.
