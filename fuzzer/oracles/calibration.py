@@ -1,7 +1,8 @@
 """Scales that are no scales: zero, infinite or NaN, although the data that were calibrated on are finite.
 
 The TFLite quantisation specification has `real = scale * (q - zero point)` with a positive scale; a tensor without one
-has no values. Whether ranges hold what calibration saw is a question for confirmation (`fuzzer.oracles.confirm.quantised`).
+has no values. Whether ranges hold what calibration saw is a question for confirmation
+(`fuzzer.oracles.confirm.quantised`).
 """
 
 from __future__ import annotations

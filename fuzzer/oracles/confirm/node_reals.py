@@ -46,9 +46,14 @@ MOTION_FACTOR = 8.0
 Real = NDArray[np.float64]
 
 
-def disputes(record: CaseRun, twin: Twin, runtimes: Collection[str]) -> list[NodeDivergence]:
-    """The runtimes whose kernel is wrong at the first operator where one is; empty when all are right."""
-    recorded = [parts.intermediates(record, sample) for sample in range(len(record.samples))]
+def disputes(
+    record: CaseRun, twin: Twin, runtimes: Collection[str], samples: int | None = None
+) -> list[NodeDivergence]:
+    """The runtimes whose kernel is wrong at the first operator where one is; empty when all are right.
+
+    `samples` limits how many of the case's samples are looked at.
+    """
+    recorded = [parts.intermediates(record, sample) for sample in range(len(record.samples[:samples]))]
     flat = record.flat
     if flat is None or not all(recorded):
         return []
