@@ -70,7 +70,7 @@ def twin_of(record: CaseRun) -> Twin | None:
 
 def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     """A suspicion about a quantised case: whose kernel is wrong, or else whether the converter or calibration is."""
-    twin = twin_of(record)
+    twin = twin_of(record) if suspicion.kind is Kind.VALUE else None
     if twin is None:
         return nodewise.confirm(record, suspicion)
     wrong = node_reals.disputes(record, twin, [name for name, run in record.runs.items() if run.complete])
