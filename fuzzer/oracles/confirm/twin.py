@@ -93,9 +93,9 @@ class Twin:
     def _grid(self, index: int) -> Grid | None:
         tensor = self._graph.tensors[index]
         quantization = tensor.quantization
-        if quantization is None or quantization.scale is None or tensor.type not in self._numpy:
+        if quantization is None or quantization.scale is None or not len(quantization.scale):
             return None
-        if not len(quantization.scale):
+        if tensor.type not in self._numpy or np.dtype(self._numpy[tensor.type]).kind not in "iu":
             return None
         step = np.asarray(quantization.scale, np.float64)
         given = quantization.zeroPoint
