@@ -48,7 +48,7 @@ def look(record: CaseRun) -> Verdict | None:
     if twin is None or not complete:
         return None
     runtime = next((name for name in complete if name != REFERENCE_RUNTIME), complete[0])
-    wrong = node_reals.disputes(record, twin, (runtime,), samples=1)
+    wrong = next(node_reals.disputes(record, twin, (runtime,), samples=1), None)
     if wrong:
         evidence = {"operators": [wrong[0].op.name], "base": quantised.REALS, "runtimes": [runtime]}
         return Verdict(

@@ -11,7 +11,7 @@ a number of 15 bits and look functions up in 512 segments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +48,14 @@ Real = NDArray[np.float64]
 
 def disputes(
     record: CaseRun, twin: Twin, runtimes: Collection[str], samples: int | None = None
-) -> list[NodeDivergence]:
-    """The runtimes whose kernel is wrong at the first operator where one is; empty when all are right.
+) -> Iterator[list[NodeDivergence]]:
+    """The runtimes whose kernel is wrong, operator by operator in execution order; none for operators all get right.
 
     `samples` limits how many of the case's samples are looked at.
     """
     recorded = [parts.intermediates(record, sample) for sample in range(len(record.samples[:samples]))]
     flat = record.flat
-    if flat is None or not all(recorded):
-        return []
-    for position in range(len(flat.ops)):
+    for position in range(len(flat.ops) if flat is not None and all(recorded) else 0):
         worst: dict[str, NodeDivergence] = {}
         for sample, tensors in enumerate(recorded):
             for found in judge_node(record, twin, position, tensors, runtimes, sample):
@@ -65,8 +63,7 @@ def disputes(
                     worst[found.runtime] = found
         guilty = [found for found in worst.values() if found.ratio > 1]
         if guilty:
-            return guilty
-    return []
+            yield guilty
 
 
 def judge_node(

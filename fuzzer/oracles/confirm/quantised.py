@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fuzzer.build import Array, weights_of
+from fuzzer.case import RUNTIMES
 from fuzzer.case.conversion import TFMOT
 from fuzzer.execute.record import CaseRun, RuntimeRun
 from fuzzer.execute.runtimes import feed
@@ -73,14 +74,29 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     twin = twin_of(record) if suspicion.kind is Kind.VALUE else None
     if twin is None:
         return nodewise.confirm(record, suspicion)
-    wrong = node_reals.disputes(record, twin, [name for name, run in record.runs.items() if run.complete])
+    wrong = _wrong(record, twin, suspicion)
     apart = nodewise.first_dispute(record) or []
-    if wrong and (not apart or wrong[0].position <= apart[0].position):
+    if wrong and (not apart or wrong[0].position <= apart[0].position or not _all_of(record, wrong)):
         told = nodewise.verdict_of(record, suspicion, wrong, base=REALS)
         return _by_format(record, wrong, told)
     if apart:
         return nodewise.verdict_of(record, suspicion, apart)
     return _judge_conversion(record, twin, suspicion)
+
+
+def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict) -> list[NodeDivergence]:
+    """Who is wrong at the first operator that explains the suspicion; empty when every kernel is right everywhere.
+
+    Where runtimes were seen to differ, an operator that all get wrong does not explain it, unless there is no other.
+    """
+    found = list(node_reals.disputes(record, twin, [name for name, run in record.runs.items() if run.complete]))
+    some = [wrong for wrong in found if not _all_of(record, wrong)]
+    between = suspicion.evidence.get("base") in RUNTIMES
+    return next(iter(some if between and some else found), [])
+
+
+def _all_of(record: CaseRun, wrong: list[NodeDivergence]) -> bool:
+    return len(wrong) == sum(run.complete for run in record.runs.values())
 
 
 REALS = "real arithmetic"
@@ -91,7 +107,7 @@ def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation)
     flat, op = record.flat, wrong[0].op
     assert flat is not None and told.verdict is not None
     fault = formats.fault(flat, op)
-    if not fault or len(wrong) < sum(run.complete for run in record.runs.values()):
+    if not fault or not _all_of(record, wrong):
         return told
     message = (
         f"the quantiser wrote a {op.name} ({node_bound.kernel_kind(flat, op)}) that no kernel can compute: {fault}"
