@@ -30,7 +30,7 @@ from fuzzer.oracles.confirm import Confirmation, formats, node_bound, node_reals
 from fuzzer.oracles.confirm.node import NodeDivergence
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
 from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
-from fuzzer.oracles.divergence import real_pair
+from fuzzer.oracles.divergence import real_pair, step_of
 from fuzzer.oracles.verdict import Kind, Verdict
 
 SEEDS = 8
@@ -106,8 +106,11 @@ def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation)
     """Where every kernel is wrong because of the formats it was given, the quantiser is."""
     flat, op = record.flat, wrong[0].op
     assert flat is not None and told.verdict is not None
+    if not _all_of(record, wrong):
+        return told
+    told = replace(told, verdict=_with_model_error(record, told.verdict))
     fault = formats.fault(flat, op)
-    if not fault or not _all_of(record, wrong):
+    if not fault or told.verdict is None:
         return told
     message = (
         f"the quantiser wrote a {op.name} ({node_bound.kernel_kind(flat, op)}) that no kernel can compute: {fault}"
@@ -131,7 +134,7 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         return Confirmation(None, f"every kernel is right; no float64 truth ({str(error)[:120]})")
     worst = _worst(made, truth)
     if worst is not None and worst.ratio > FACTOR:
-        return _converter(suspicion, worst)
+        return _converter(record, suspicion, worst)
     return _judge_ranges(record, suspicion, made)
 
 
@@ -189,7 +192,7 @@ def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
     return max(found, key=lambda d: d.ratio, default=None)
 
 
-def _converter(suspicion: Verdict, worst: Deviation) -> Confirmation:
+def _converter(record: CaseRun, suspicion: Verdict, worst: Deviation) -> Confirmation:
     evidence = {
         **suspicion.evidence,
         "sample": worst.sample,
@@ -200,18 +203,37 @@ def _converter(suspicion: Verdict, worst: Deviation) -> Confirmation:
         "bound": worst.bound,
         "base": "the float64 truth",
     }
-    return Confirmation(
-        replace(
-            suspicion,
-            message="the flatbuffer computes another function than the model: the converter changed it",
-            runtime="converter",
-            severity=float(f"{worst.ratio:.3g}"),
-            unit="x bound",
-            blame="converter",
-            evidence=evidence,
-        ),
-        "every kernel is right, the graph is not",
+    verdict = replace(
+        suspicion,
+        message="the flatbuffer computes another function than the model: the converter changed it",
+        runtime="converter",
+        severity=float(f"{worst.ratio:.3g}"),
+        unit="x bound",
+        blame="converter",
+        evidence=evidence,
     )
+    return Confirmation(_with_model_error(record, verdict), "every kernel is right, the graph is not")
+
+
+def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
+    """The verdict, with how far the runtimes are from TensorFlow over the largest value of an output.
+
+    Beside it what rounding accounts for: a step of the output's own grid.
+    """
+    run = next(run for run in record.runs.values() if run.complete)
+    error, noise = 0.0, 0.0
+    for o, slot in enumerate(run.outputs):
+        wanted = [outputs[o] for outputs in record.reference]
+        made = [outputs[o] for outputs in run.samples]
+        if any(w.shape != m.shape or w.dtype.kind not in "fiub" for w, m in zip(wanted, made, strict=True)):
+            continue
+        pairs = [real_pair(m, w, slot, None) for w, m in zip(wanted, made, strict=True)]
+        largest = max((float(np.abs(np.where(np.isfinite(r), r, 0.0)).max(initial=0.0)) for _, r in pairs), default=0.0)
+        with np.errstate(all="ignore"):
+            apart = [float(np.nan_to_num(np.abs(m - r), posinf=0.0).max(initial=0.0)) for m, r in pairs]
+        error = max(error, max(apart, default=0.0) / max(largest, 1e-30))
+        noise = max(noise, step_of(record.flat, slot) / max(largest, 1e-30))
+    return replace(verdict, evidence={**verdict.evidence, "model_error": error, "noise": noise})
 
 
 def _judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:
@@ -229,16 +251,17 @@ def _judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -
     if first is None:
         return Confirmation(None, "kernels and graph are right: what is left is the noise of quantisation")
     maker = next(op for op in flat.ops if first in op.outputs)
+    verdict = _with_model_error(record, suspicion)
     return Confirmation(
         replace(
-            suspicion,
+            verdict,
             kind=Kind.CALIBRATION,
             message=f"the range of a {maker.name} does not hold what calibration saw",
             runtime="converter",
             severity=float(f"{100 * beyond[first]:.3g}"),
             unit="% of the range",
             blame="converter",
-            evidence={**suspicion.evidence, "tensor": flat.tensors[first].name, "scale": flat.tensors[first].scale},
+            evidence={**verdict.evidence, "tensor": flat.tensors[first].name, "scale": flat.tensors[first].scale},
         ),
         "a tensor saturates on calibrated data",
     )
