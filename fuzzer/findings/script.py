@@ -176,7 +176,7 @@ class _Script:
     def _model(self) -> list[str]:
         lines: list[str] = []
         if not self._keras or self.truth or self.modelled:
-            lines += ModelText(self.case, self.truth, self.tracked).function()
+            lines += ModelText(self.case, self.truth or self.modelled, self.tracked).function()
         if self._keras:
             lines += ModelText(self.case).keras()
         return lines
@@ -185,7 +185,7 @@ class _Script:
         if self.reach is Stage.REFERENCE:
             return []
         guard = self._guard() if self.reach is Stage.CONVERT else []
-        return convert(self.case, self.truth, guard, build_only=self.reach is Stage.BUILD)
+        return convert(self.case, self.truth or self.modelled, guard, build_only=self.reach is Stage.BUILD)
 
     def _judging(self) -> list[str]:
         if self.verdict.kind in DEATHS:

@@ -221,7 +221,7 @@ def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
     Beside it what rounding accounts for: a step of the output's own grid.
     """
     run = next(run for run in record.runs.values() if run.complete)
-    error, noise = 0.0, 0.0
+    error, noise, least = 0.0, 0.0, 1e-30
     for o, slot in enumerate(run.outputs):
         wanted = [outputs[o] for outputs in record.reference]
         made = [outputs[o] for outputs in run.samples]
@@ -231,9 +231,11 @@ def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
         largest = max((float(np.abs(np.where(np.isfinite(r), r, 0.0)).max(initial=0.0)) for _, r in pairs), default=0.0)
         with np.errstate(all="ignore"):
             apart = [float(np.nan_to_num(np.abs(m - r), posinf=0.0).max(initial=0.0)) for m, r in pairs]
-        error = max(error, max(apart, default=0.0) / max(largest, 1e-30))
-        noise = max(noise, step_of(record.flat, slot) / max(largest, 1e-30))
-    return replace(verdict, evidence={**verdict.evidence, "model_error": error, "noise": noise})
+        step = step_of(record.flat, slot)
+        least = max(least, step)
+        largest = max(largest, step, 1e-30)
+        error, noise = max(error, max(apart, default=0.0) / largest), max(noise, step / largest)
+    return replace(verdict, evidence={**verdict.evidence, "model_error": error, "noise": noise, "step": least})
 
 
 def _judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:
