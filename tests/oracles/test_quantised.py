@@ -108,6 +108,7 @@ def test_a_flatbuffer_that_computes_something_else_is_the_converters(real: Execu
 def test_a_lost_bias_is_the_converters(real: Executor) -> None:
     verdict, why = _confirmed(real, "int8", "dropped_bias")
     assert verdict is not None and verdict.blame == "converter", why
+    assert verdict.evidence["first tensor"]["operator"] == "CONV_2D"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from fuzzer.case.conversion import TFMOT
 from fuzzer.execute.record import CaseRun, RuntimeRun
 from fuzzer.execute.runtimes import feed
 from fuzzer.oracles.confirm import Confirmation, formats, node_bound, node_reals, nodewise
+from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
 from fuzzer.oracles.confirm.node import NodeDivergence
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
 from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
@@ -134,7 +136,7 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         return Confirmation(None, f"every kernel is right; no float64 truth ({str(error)[:120]})")
     worst = _worst(made, truth)
     if worst is not None and worst.ratio > FACTOR:
-        return _converter(record, suspicion, worst)
+        return _converter(record, twin, suspicion, worst)
     return _judge_ranges(record, suspicion, made)
 
 
@@ -192,7 +194,7 @@ def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
     return max(found, key=lambda d: d.ratio, default=None)
 
 
-def _converter(record: CaseRun, suspicion: Verdict, worst: Deviation) -> Confirmation:
+def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation) -> Confirmation:
     evidence = {
         **suspicion.evidence,
         "sample": worst.sample,
@@ -203,6 +205,10 @@ def _converter(record: CaseRun, suspicion: Verdict, worst: Deviation) -> Confirm
         "bound": worst.bound,
         "base": "the float64 truth",
     }
+    run = next(run for run in record.runs.values() if run.complete)
+    first = first_wrong_tensor(record, [_feeds(run, sample) for sample in record.samples], partial(_noisy, twin))
+    if first:
+        evidence["first tensor"] = first
     verdict = replace(
         suspicion,
         message="the flatbuffer computes another function than the model: the converter changed it",
@@ -296,7 +302,7 @@ _ARITHMETIC = frozenset(
 
 def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -> Prediction:
     """The twin's results for a sample and their noise. Raises `NoTwinError` where an operator has no float kernel."""
-    feeds = dict(feed([replace(slot, scale=0.0) for slot in run.inputs], sample))
+    feeds = _feeds(run, sample)
     outputs = [slot.index for slot in run.outputs]
     beyond: dict[int, float] = {}
 
@@ -319,6 +325,25 @@ def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -
     # What rounded weights make may lie outside by chance: as far as it moves, it is not calibration's.
     sure = {i: share - FACTOR * (share - least[i]) for i, share in seen.items()}
     return Prediction(values, [_filled(n) for n in noise], sure)
+
+
+def _feeds(run: RuntimeRun, sample: list[Array]) -> dict[int, Array]:
+    """A sample as real inputs of a twin, by tensor index."""
+    return dict(feed([replace(slot, scale=0.0) for slot in run.inputs], sample))
+
+
+def _noisy(twin: Twin, feeds: dict[int, Array]) -> tuple[dict[int, Array], dict[int, Array]]:
+    """Every tensor of a twin, and how far each moves with the rounding of the constants."""
+    plain = twin.run(feeds)
+    noise: dict[int, Array] = {i: np.zeros(v.shape) for i, v in plain.items() if v.dtype.kind == "f"}
+    for seed in range(SEEDS):
+        moved = twin.run(feeds, None, _moved_constants(twin, np.random.RandomState(seed)))
+        for index, before in noise.items():
+            if moved[index].shape == before.shape:
+                with np.errstate(all="ignore"):
+                    apart = np.abs(moved[index].astype(np.float64) - plain[index].astype(np.float64))
+                noise[index] = np.fmax(before, np.nan_to_num(apart, nan=np.inf))
+    return plain, {index: _filled(before) for index, before in noise.items()}
 
 
 def _moved_constants(twin: Twin, random: np.random.RandomState) -> dict[int, Array]:
