@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat
@@ -24,7 +25,7 @@ ROUNDING = 1e-4
 """Share of a tensor's largest value that float kernels may differ by: about 1000 ulp."""
 
 
-Noisy = Callable[[dict[int, Array]], tuple[dict[int, Array], dict[int, Array]]]
+Noisy = Callable[[dict[int, Array]], tuple[dict[int, Array], dict[int, NDArray[np.float64]]]]
 """The twin's tensors for real inputs, and how far each moves with the rounding of the constants."""
 
 
@@ -68,13 +69,13 @@ def _by_name(flat: Flat) -> dict[str, int]:
     return {name: i for name, i in zip(names, made, strict=True) if names.count(name) == 1}
 
 
-def _worst(value: Array, want: Array, moved: Array | None) -> dict[str, Any] | None:
+def _worst(value: Array, want: Array, moved: NDArray[np.float64] | None) -> dict[str, Any] | None:
     if value.shape != want.shape or not value.size or want.dtype.kind != "f" or value.dtype.kind != "f":
         return None
     left, right = value.astype(np.float64), want.astype(np.float64)
     fair = np.isfinite(left) & np.isfinite(right)
     allowed = ROUNDING * float(np.abs(np.where(fair, right, 0.0)).max()) + 1e-30
-    bound = FACTOR * (np.zeros(value.shape) if moved is None else moved) + allowed
+    bound = allowed + (FACTOR * moved if moved is not None else np.zeros(value.shape))
     ratio = np.where(fair, np.abs(np.where(fair, left - right, 0.0)) / bound, 0.0)
     at = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
     if ratio[at] <= 1:

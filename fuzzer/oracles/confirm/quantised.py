@@ -332,10 +332,10 @@ def _feeds(run: RuntimeRun, sample: list[Array]) -> dict[int, Array]:
     return dict(feed([replace(slot, scale=0.0) for slot in run.inputs], sample))
 
 
-def _noisy(twin: Twin, feeds: dict[int, Array]) -> tuple[dict[int, Array], dict[int, Array]]:
+def _noisy(twin: Twin, feeds: dict[int, Array]) -> tuple[dict[int, Array], dict[int, Real]]:
     """Every tensor of a twin, and how far each moves with the rounding of the constants."""
     plain = twin.run(feeds)
-    noise: dict[int, Array] = {i: np.zeros(v.shape) for i, v in plain.items() if v.dtype.kind == "f"}
+    noise: dict[int, Real] = {i: np.zeros(v.shape) for i, v in plain.items() if v.dtype.kind == "f"}
     for seed in range(SEEDS):
         moved = twin.run(feeds, None, _moved_constants(twin, np.random.RandomState(seed)))
         for index, before in noise.items():
