@@ -2,7 +2,7 @@
 
 What every kernel gets wrong, and what the converter did, shows in no difference between runtimes, and one quantisation
 step is no reason for suspicion. The audit holds each operator, as one of the runtimes has it, against real arithmetic
-and the flatbuffer against TensorFlow, on the first sample and coarsely; confirmation (`fuzzer.oracles.confirm.quantised`)
+and the flatbuffer against TensorFlow, on the first sample and coarsely; confirmation (`oracles.confirm.quantised`)
 then judges on all of them. Which cases are looked into is a matter of their id, so that a case is judged the same way
 whenever it runs.
 """
