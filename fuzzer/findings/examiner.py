@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from fuzzer.case import Case, pretty, to_json
@@ -86,6 +87,9 @@ class Examiner:
         self._examined: dict[str, int] = {}
         """By key: what was minimised. By facet, apart from it: what was looked at."""
         self._looked: dict[str, int] = {}
+        self._explained: set[str] = set()
+        """Facets that a finding accounts for: what shows them again is most likely the same defect."""
+        self._begun = 0.0
         self._findings: dict[str, Finding] = {}
         for finding in store.findings():
             self._remember(finding)
@@ -95,15 +99,20 @@ class Examiner:
         """Ends its executor."""
         self._executor.close()
 
-    def interest(self, facets: Sequence[str]) -> int:
-        """How often suspicions with the rarest of these facets were examined: the fewest go first."""
-        return min((self._looked.get(facet, 0) for facet in facets), default=0)
+    def interest(self, facets: Sequence[str]) -> tuple[bool, int]:
+        """What goes first is least: what no finding accounts for, then what was examined least often.
+
+        Of a suspicion with several facets one that is explained explains it all: its other operators may be innocent.
+        """
+        looked = min((self._looked.get(facet, 0) for facet in facets), default=0)
+        return any(facet in self._explained for facet in facets), looked
 
     def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
         """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
 
         `stop` cuts minimising short. Raises `ZygoteDiedError` and `OSError`; the suspicion is then untouched.
         """
+        self._begun = monotonic()
         case, scheme = suspicion.case, suspicion.case.conversion.scheme
         if suspicion.verdict is not None and suspicion.verdict.kind in DEATHS:
             known = self._recognised(suspicion.verdict, case)
@@ -114,8 +123,9 @@ class Examiner:
             self._looked[facet] = self._looked.get(facet, 0) + 1
         first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
-            self.store.dismiss(suspicion, first.why)
+            self.store.dismiss(suspicion, first.why, self._spent())
             return Outcome("dismissed", None, first.why)
+        self._explained.update(explained_by(suspicion, first.verdict))
         key = key_of(first.verdict, scheme)
         known = self._saturated(key, case)
         if known is not None:
@@ -127,6 +137,7 @@ class Examiner:
 
     def adopt(self, suspicion: Suspicion) -> Outcome:
         """Stores a case that was minimised elsewhere, whatever is known of its like."""
+        self._begun = monotonic()
         first = self.observe(suspicion.case, suspicion.verdict, fresh=True, patient=True)
         if first.verdict is None:
             return Outcome("dismissed", None, first.why)
@@ -207,8 +218,10 @@ class Examiner:
         return next((f for f in known if set(f.ops) <= ops or not any(op in f.title for op in f.ops)), None)
 
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
-        self.store.seen(finding.id, case.id, self._stamp())
-        self._remember(replace(finding, count=finding.count + 1, last_seen=self._stamp()))
+        seconds = self._spent()
+        self.store.seen(finding.id, case.id, self._stamp(), seconds)
+        spent = finding.examined_s + seconds
+        self._remember(replace(finding, count=finding.count + 1, last_seen=self._stamp(), examined_s=spent))
         return Outcome("seen", finding, why)
 
     def _remember(self, finding: Finding) -> None:
@@ -251,7 +264,7 @@ class Examiner:
             case = suspicion.case
             times, final, log = self.repeatability(case, verdict)
         if times == 0:
-            self.store.dismiss(suspicion, "shown once, never again in fresh processes")
+            self.store.dismiss(suspicion, "shown once, never again in fresh processes", self._spent())
             return Outcome("dismissed", None, "not repeatable")
         if final.kind in DEATHS:
             evidence = {**final.evidence, **self._overflowing(case, final)}
@@ -301,7 +314,8 @@ class Examiner:
                 return self._count(old, case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(case, verdict, finding.title, self.versions)
-        finding = replace(finding, script_exit=run_script(script))
+        before = old.examined_s if old is not None else 0.0
+        finding = replace(finding, script_exit=run_script(script), examined_s=round(before + self._spent(), 3))
 
         def fill(folder: Path) -> None:
             (folder / "case.json").write_text(pretty(suspicion.case))
@@ -326,6 +340,10 @@ class Examiner:
         except (OSError, CaseError):
             return (1 << 30, 0, 0, 0, 0)  # the sample is gone or damaged: any new one is better
 
+    def _spent(self) -> float:
+        """Seconds since the suspicion in hand was taken up."""
+        return monotonic() - self._begun
+
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="seconds")
 
@@ -344,6 +362,14 @@ def facets_of(suspicion: Suspicion) -> tuple[str, ...]:
         who = ",".join(sorted(verdict.runtimes))
         return tuple(f"{verdict.kind.value}|{scheme}|{who}|{operator}" for operator in operators)
     return (key_of(verdict, scheme),)
+
+
+def explained_by(suspicion: Suspicion, found: Verdict) -> tuple[str, ...]:
+    """The facets of a suspicion that what was found accounts for: of values, those of the operator to blame."""
+    facets = facets_of(suspicion)
+    if found.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION) or found.blame in ("", "converter"):
+        return facets
+    return tuple(facet for facet in facets if facet.endswith(f"|{found.blame}"))
 
 
 def run_script(script: str) -> int:

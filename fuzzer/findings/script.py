@@ -16,6 +16,7 @@ from fuzzer.case import RUNTIMES, Case
 from fuzzer.findings import layout, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
+from fuzzer.findings.model_error_text import against_model, limit, shown_against_model
 from fuzzer.findings.model_text import KERAS, ModelText, convert
 from fuzzer.findings.road_text import needs_folder, reference_call
 from fuzzer.findings.tensors import Tensors, samples, weights
@@ -53,7 +54,13 @@ class _Script:
     @cached_property
     def compares(self) -> bool:
         """Whether outputs are compared element by element."""
-        return self.verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION)
+        numbers = (Kind.VALUE, Kind.NAN_PROPAGATION)
+        return self.verdict.kind in numbers or (self.verdict.kind is Kind.CALIBRATION and self.modelled)
+
+    @cached_property
+    def modelled(self) -> bool:
+        """Whether a quantised flatbuffer is compared with the model itself: all kernels are wrong alike."""
+        return self.case.conversion.judged != "float32" and shown_against_model(self.verdict.evidence)
 
     @cached_property
     def truth(self) -> bool:
@@ -168,8 +175,8 @@ class _Script:
 
     def _model(self) -> list[str]:
         lines: list[str] = []
-        if not self._keras or self.truth:
-            lines += ModelText(self.case, self.truth, self.tracked).function()
+        if not self._keras or self.truth or self.modelled:
+            lines += ModelText(self.case, self.truth or self.modelled, self.tracked).function()
         if self._keras:
             lines += ModelText(self.case).keras()
         return lines
@@ -178,7 +185,7 @@ class _Script:
         if self.reach is Stage.REFERENCE:
             return []
         guard = self._guard() if self.reach is Stage.CONVERT else []
-        return convert(self.case, self.truth, guard, build_only=self.reach is Stage.BUILD)
+        return convert(self.case, self.truth or self.modelled, guard, build_only=self.reach is Stage.BUILD)
 
     def _judging(self) -> list[str]:
         if self.verdict.kind in DEATHS:
@@ -187,19 +194,24 @@ class _Script:
             return self._error()
         if self.verdict.kind in _SIGNATURE:
             return self._signature()
+        if self.verdict.kind is Kind.CALIBRATION and not self.modelled:
+            return self._scales()
         if self.truth:
             body = against_truth(self.case, self.verdict, self.tracked)
-            limit = float(_FACTOR)
+            bar = float(_FACTOR)
+        elif self.modelled:
+            body = against_model(self.case, self.verdict.evidence)
+            bar = limit(self.verdict.evidence)
         else:
-            body = between_kernels(self.case, self.verdict)
-            limit = LIMITS.get(self.case.conversion.judged, 0.0)
+            body = between_kernels(self.case, self.verdict, self.guilty)
+            bar = LIMITS.get(self.case.conversion.judged, 0.0)
         if self.verdict.kind is Kind.NAN_PROPAGATION:
-            limit = 0.0
+            bar = 0.0
         return [
             *run_text.interpreter_of(self.case, self.needs_litert),
             *run_text.run(self.case),
             *body,
-            *run_text.answer(self.shown, self.guilty, limit),
+            *run_text.answer(self.shown, self.guilty, bar),
         ]
 
     # --- errors and signatures --------------------------------------------------------------------------
@@ -236,6 +248,26 @@ class _Script:
             '    print("Another error than the one this script is about.")',
             "    sys.exit(2)",
             'print("No error: the defect is gone.")',
+        ]
+
+    def _scales(self) -> list[str]:
+        """Scales that are no number above zero."""
+        return [
+            "",
+            "",
+            "flatbuffer = convert()",
+            "interpreter = tf.lite.Interpreter(",
+            "    model_content=flatbuffer,",
+            "    experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,",
+            ")",
+            "defect = False",
+            "for detail in interpreter.get_tensor_details():",
+            '    scales = detail["quantization_parameters"]["scales"]',
+            "    if not np.all((scales > 0) & np.isfinite(scales)):",
+            "        defect = True",
+            """        print("expected: scales above zero; actual:", detail["name"], scales[:8])""",
+            'print("The defect is there." if defect else "The defect is gone.")',
+            "sys.exit(1 if defect else 0)",
         ]
 
     def _signature(self) -> list[str]:

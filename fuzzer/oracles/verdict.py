@@ -32,6 +32,7 @@ class Kind(StrEnum):
     DTYPE = "dtype"
     VALUE = "value"
     NAN_PROPAGATION = "nan-propagation"
+    CALIBRATION = "calibration"
 
 
 DEATHS = frozenset({Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY})

@@ -14,6 +14,9 @@ from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
 from fuzzer.oracles.verdict import Kind, Verdict
 
+NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.CALIBRATION})
+"""Kinds that are about numbers: which of them it is, confirmation tells."""
+
 
 @dataclass(frozen=True)
 class Confirmation:
@@ -35,29 +38,31 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
     from fuzzer.execute import runtimes
     from fuzzer.oracles import judge_all, ranges
-    from fuzzer.oracles.confirm import nodewise, truth
+    from fuzzer.oracles.confirm import nodewise, quantised, truth
 
-    if suspicion.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and record.content:
+    if suspicion.kind in NUMBERS and record.content:
         # A reduced case may ask for one runtime only; whose result is wrong shows beside the others.
         for runtime in (r for r in RUNTIMES if r not in record.runs):
             record.runs[runtime] = runtimes.run(record, runtime, stage)
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
-    if suspicion.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION):
+    if suspicion.kind not in NUMBERS:
         same = [v for v in again if v.message == suspicion.message] or again
         if not same:
             return Confirmation(None, "did not happen again")
         stage.set("confirm")
         return Confirmation(replace(same[0], blame=nodewise.failing_node(record, same[0])), "same again")
-    if not again:
+    quantised_case = record.case.conversion.judged != "float32"
+    if not again and not (quantised_case and any(run.complete for run in record.runs.values())):
         return Confirmation(None, "did not happen again")
     stage.set("confirm")
     if ranges.spoilt_calibration(record):
         return Confirmation(None, "the representative data hold NaN or infinity: their scales mean nothing")
-    judge = truth.confirm if record.case.conversion.judged == "float32" else nodewise.confirm
+    judge = quantised.confirm if quantised_case else truth.confirm
     if suspicion.kind is Kind.NAN_PROPAGATION:
         # One defect, one title: where numbers are wrong as well, they tell it.
         wrong = next((v for v in judge_all(record) if v.kind is Kind.VALUE), None)
         told = judge(record, wrong) if wrong is not None else None
         if told is not None and told.verdict is not None:
             return told
-    return judge(record, again[0])
+    # Of quantised cases the hot path looks into a sample only: the judge decides, not whether it is suspected again.
+    return judge(record, again[0] if again else replace(suspicion, kind=Kind.VALUE))

@@ -247,11 +247,11 @@ def ratios(record: CaseRun, truth: Truth, broken: bool = True) -> dict[str, floa
     return result
 
 
-def _op_error() -> type[Exception]:
+def truth_errors() -> tuple[type[Exception], ...]:
+    """What TensorFlow raises when an op has no float64 kernel."""
     import tensorflow as tf
 
-    raised: type[Exception] = tf.errors.OpError
-    return raised
+    return (tf.errors.OpError, TypeError, ValueError)
 
 
 def _widen(record: CaseRun, truth: Truth, runtime: str) -> None:
@@ -275,8 +275,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     """A float suspicion against the truth."""
     try:
         truth = Truth(record)
-    except (_op_error(), TypeError, ValueError) as error:
-        # What TensorFlow raises when an op has no float64 kernel; the reason goes into the journal.
+    except truth_errors() as error:
         return Confirmation(None, f"no float64 truth ({type(error).__name__}: {str(error)[:120]})")
     if suspicion.kind is Kind.NAN_PROPAGATION:
         return _confirm_special(record, truth, suspicion)
