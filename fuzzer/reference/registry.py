@@ -18,7 +18,7 @@ from fuzzer.reference.graph import Node
 
 Kernel = Callable[[Node, Sequence[Array | None]], list[Array]]
 
-MODULES: tuple[str, ...] = ("activations", "lookup", "softmax")
+MODULES: tuple[str, ...] = ("activations", "convolution", "elementwise", "lookup", "matrix", "softmax")
 """The files of this folder that define `KERNELS`."""
 
 
