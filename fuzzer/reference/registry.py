@@ -18,7 +18,19 @@ from fuzzer.reference.graph import Node
 
 Kernel = Callable[[Node, Sequence[Array | None]], list[Array]]
 
-MODULES: tuple[str, ...] = ("activations", "convolution", "elementwise", "lookup", "matrix", "softmax")
+MODULES: tuple[str, ...] = (
+    "activations",
+    "convolution",
+    "elementwise",
+    "lookup",
+    "matrix",
+    "moving",
+    "padding",
+    "reduction",
+    "resizing",
+    "slicing",
+    "softmax",
+)
 """The files of this folder that define `KERNELS`."""
 
 
