@@ -16,7 +16,7 @@ import numpy as np
 
 from fuzzer.errors import UserError
 from fuzzer.reference import graph as flatbuffer
-from fuzzer.reference.fixed_point import Array
+from fuzzer.reference.fixed_point import Array, MultiplierError
 from fuzzer.reference.graph import Graph, Node, Tensor, UnsupportedError
 from fuzzer.reference.registry import kernels
 
@@ -51,7 +51,10 @@ def compute(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     kernel = kernels().get(node.op)
     if kernel is None:
         raise UnsupportedError(node.op, "no kernel in the reference")
-    results = kernel(node, operands)
+    try:
+        results = kernel(node, operands)
+    except MultiplierError as error:
+        raise UnsupportedError(node.op, str(error)) from error
     for tensor, result in zip(node.outputs, results, strict=True):
         assert result.dtype == np.dtype(tensor.dtype), f"{node.op} gave {result.dtype} for {tensor.dtype}"
     return results

@@ -20,10 +20,16 @@ INT32_MIN = -(1 << 31)
 INT32_MAX = (1 << 31) - 1
 
 _SMALLEST_SHIFT = -31  # below it every bit is shifted out: the multiplier is flushed to zero
+_LARGEST_SHIFT = 30  # above it `1 << shift` is no 32-bit number: the runtime's result is undefined
+_LARGEST_WIDE_SHIFT = 14  # the same for 64-bit accumulators, whose products are shifted right by 15 - shift
 _REDUCED_MAX = 0x7FFF  # the 16-bit multiplier of 64-bit accumulators saturates here
 
 ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 """ActivationFunctionType of schema.fbs, those that integer kernels clamp for."""
+
+
+class MultiplierError(ArithmeticError):
+    """A real multiplier for which the fixed-point arithmetic of the runtime is not defined."""
 
 
 def round_away(value: float) -> int:
@@ -49,17 +55,21 @@ def saturate_to(values: Array, dtype: DTypeLike) -> Array:
 def quantize_multiplier(real: float) -> tuple[int, int]:
     """A double as (31-bit multiplier, shift to the left); below 2^-32 both are 0.
 
-    `QuantizeMultiplier` of TensorFlow Lite `kernels/internal/quantization_util.cc`. Raises OverflowError or
-    ValueError for an infinite or undefined multiplier, on which the runtime aborts.
+    `QuantizeMultiplier` of TensorFlow Lite `kernels/internal/quantization_util.cc`. Raises MultiplierError for an
+    infinite or undefined multiplier, on which the runtime aborts, and from 2^30 on.
     """
     if real == 0.0:
         return 0, 0
+    if not math.isfinite(real):
+        raise MultiplierError(f"multiplier {real}")
     fraction, shift = math.frexp(real)
     multiplier = round_away(fraction * (1 << 31))
     if multiplier == 1 << 31:
         multiplier, shift = multiplier // 2, shift + 1
     if shift < _SMALLEST_SHIFT:
         return 0, 0
+    if shift > _LARGEST_SHIFT:
+        raise MultiplierError(f"multiplier {real:.6g} is 2^{_LARGEST_SHIFT} or more")
     return multiplier, shift
 
 
@@ -108,8 +118,11 @@ def multiply_wide(accumulator: Array | int, multiplier: Array | int, shift: Arra
     """A 64-bit accumulator times a real multiplier cut to 16 bits, rounded once (ties up); wraps to 32 bits.
 
     `MultiplyByQuantizedMultiplier(int64_t, …)` of TensorFlow Lite `kernels/internal/common.cc`: what int16
-    activations with 64-bit sums use. Sums are below 2^47 by contract; `shift` is at most 14 here.
+    activations with 64-bit sums use. Sums are below 2^47 by contract. Raises MultiplierError from a multiplier of
+    2^14 on.
     """
+    if np.max(shift, initial=0) > _LARGEST_WIDE_SHIFT:
+        raise MultiplierError(f"a multiplier of a 64-bit sum is 2^{_LARGEST_WIDE_SHIFT} or more")
     wide, power = np.asarray(multiplier, np.int64), 15 - np.asarray(shift, np.int64)
     reduced = np.where(wide < 0x7FFF0000, (wide + (1 << 15)) >> 16, _REDUCED_MAX)
     return wrap32((np.asarray(accumulator, np.int64) * reduced + (np.int64(1) << (power - 1))) >> power)
@@ -130,7 +143,9 @@ def activation_range(activation: int, scale: float, zero_point: int, dtype: DTyp
 
     def code(real: float) -> int:
         with np.errstate(over="ignore"):
-            return zero_point + round_away(float(np.float32(real) / np.float32(scale)))
+            steps = float(np.float32(real) / np.float32(scale))
+        # Beyond 32 bits the runtime's conversion is undefined; such a bound never clamps.
+        return zero_point + round_away(min(max(steps, INT32_MIN), INT32_MAX))
 
     name = ACTIVATIONS.get(activation, "")
     if name in ("RELU", "RELU6"):

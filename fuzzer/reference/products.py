@@ -59,7 +59,7 @@ def weights(
         need(operand.axis == axis, node, f"scales along axis {operand.axis}, channels are axis {axis}")
         need(len(operand.scales) == codes.shape[axis], node, "as many scales as channels are needed")
     zero_point = 0 if several else zero_point_of(node, operand)
-    if name != "uint8" and (symmetric or several):
+    if name == "int4" or (name != "uint8" and (symmetric or several)):
         need(not any(operand.zero_points), node, "signed weights with a zero point")
     return operand, codes.astype(np.int64) - zero_point
 

@@ -20,12 +20,14 @@ Kernel = Callable[[Node, Sequence[Array | None]], list[Array]]
 
 MODULES: tuple[str, ...] = (
     "activations",
+    "conversion",
     "convolution",
     "elementwise",
     "lookup",
     "matrix",
     "moving",
     "padding",
+    "pooling",
     "reduction",
     "resizing",
     "slicing",
