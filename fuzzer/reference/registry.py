@@ -20,12 +20,15 @@ Kernel = Callable[[Node, Sequence[Array | None]], list[Array]]
 
 MODULES: tuple[str, ...] = (
     "activations",
+    "comparison",
     "conversion",
     "convolution",
     "elementwise",
+    "generation",
     "lookup",
     "matrix",
     "moving",
+    "normalisation",
     "padding",
     "pooling",
     "reduction",
