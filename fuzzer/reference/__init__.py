@@ -3,9 +3,11 @@
     from fuzzer import reference
     tensors = reference.run(flatbuffer, {"serving_default_x:0": codes})
 
-gives the raw value of every tensor of the model, by its name in the flatbuffer. NumPy alone computes; of
-TensorFlow only the schema is used, to read the file. What is not computed raises UnsupportedError and says which
-operator and why: float operators (QUANTIZE and DEQUANTIZE excepted), types and options that have no kernel here.
+gives the raw value of every tensor of the model, by its name in the flatbuffer. NumPy alone computes; the file is
+read with the schema that LiteRT ships, and TensorFlow is not imported. What is not computed raises UnsupportedError
+and says which operator and why: float operators (QUANTIZE and DEQUANTIZE excepted), types and options without a
+kernel here. Where a reference kernel of the runtime is itself wrong, the kernel's docstring says so and the right
+value is given.
 """
 
 from __future__ import annotations

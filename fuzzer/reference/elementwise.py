@@ -77,7 +77,7 @@ def smaller_than_one(node: Node, real: float) -> tuple[int, int]:
 
 
 def _plain(node: Node, values: Array) -> list[Array]:
-    """Integers without a scale, wrapped to their type and clamped by the fused activation (`CalculateActivationRange`)."""
+    """Integers without a scale, wrapped to their type, clamped by the activation (`CalculateActivationRange`)."""
     dtype = np.dtype(node.outputs[0].dtype)
     wrapped = values.astype(dtype)
     bounds = {"NONE": limits(dtype), "RELU": (0, limits(dtype)[1]), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}

@@ -24,7 +24,9 @@ def _windows(node: Node, operands: Sequence[Array | None]) -> tuple[Array, tuple
     source, image = given(node, operands, 0)
     name, target = need_dtype(node, source, _QUANTISED), node.outputs[0]
     need(target.dtype == name, node, f"{name} to {target.dtype}")
-    same = scale_of(node, source) == scale_of(node, target) and zero_point_of(node, source) == zero_point_of(node, target)
+    same = scale_of(node, source) == scale_of(node, target) and zero_point_of(node, source) == zero_point_of(
+        node, target
+    )
     need(same, node, "input and output of different quantisation")
     window = int(option(node, "filterHeight", 0)), int(option(node, "filterWidth", 0))
     return image, spatial(node, image.shape, window)

@@ -65,7 +65,7 @@ def weights(
 
 
 def real_multipliers(node: Node, source: Tensor, factor: Tensor) -> list[float]:
-    """input scale * weight scale / output scale, one or one a channel.
+    """Scale of the input * scale of the weights / scale of the output, one or one a channel.
 
     In double; but uint8 multiplies the scales in float32 first (`GetQuantizedConvolutionMultipler`).
     """

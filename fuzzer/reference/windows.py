@@ -48,7 +48,6 @@ def spatial(node: Node, shape: tuple[int, ...], window: tuple[int, int]) -> tupl
 
 def patches(image: Array, axes: tuple[Axis, Axis], fill: int = 0) -> Array:
     """NHWC to [N, rows, columns, window height, window width, C]; outside of the image is `fill`."""
-    rows, columns = axes
     index = [np.arange(a.size)[:, None] * a.stride + np.arange(a.window)[None, :] * a.dilation for a in axes]
     margins = [(0, 0)]
     for a, where, length in zip(axes, index, image.shape[1:3], strict=True):

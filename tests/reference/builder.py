@@ -40,7 +40,7 @@ def tensor(dtype: str, shape: Sequence[int], scale: float | None = None, zero_po
 
 @cache
 def _schema() -> Any:
-    from tensorflow.lite.python import schema_py_generated
+    from ai_edge_litert import schema_py_generated
 
     return schema_py_generated
 
@@ -76,8 +76,6 @@ def build(
 
     `options` is the schema's options table (`AddOptions`), `fields` its fields (`fusedActivationFunction=1`).
     """
-    from tensorflow.lite.tools import flatbuffer_utils
-
     schema = _schema()
     model, graph, node, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
     model.version, model.buffers, graph.tensors = 3, [schema.BufferT()], []
@@ -105,7 +103,16 @@ def build(
     graph.inputs = [i for i, operand in enumerate(operands) if operand is not None and operand.data is None]
     graph.outputs, graph.operators = node.outputs, [node]
     model.operatorCodes, model.subgraphs = [code], [graph]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return pack(model)
+
+
+def pack(model: Any) -> bytes:
+    """A `ModelT` as the bytes of a flatbuffer."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def runtime(content: bytes, feeds: Mapping[int, Array], preserve: bool = False) -> dict[int, Array]:

@@ -16,7 +16,11 @@ OPTIONS = {
     **{"SQUARED_DIFFERENCE": "SquaredDifferenceOptions"},
     **dict.fromkeys(("MAXIMUM", "MINIMUM"), "MaximumMinimumOptions"),
 }
-SCALES = [((0.05, 3), (0.07, -10), (0.1, 5)), ((0.5, 0), (0.001, 127), (0.4, -128)), ((0.02, -1), (0.02, -1), (0.02, -1))]
+SCALES = [
+    ((0.05, 3), (0.07, -10), (0.1, 5)),
+    ((0.5, 0), (0.001, 127), (0.4, -128)),
+    ((0.02, -1), (0.02, -1), (0.02, -1)),
+]
 """Scale and zero point of both operands and of the result."""
 SHAPES = [((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (4,)), ((1, 3, 1), (2, 1, 4)), ((7,), (1,))]
 

@@ -53,7 +53,9 @@ def test_fully_connected(kinds: tuple[str, str, str, bool]) -> None:
         if activation == "int16" and bias == "int32":
             fields["quantizedBiasType"] = 2  # TensorType.INT32
         operands = [rows, weights, summand if case % 3 else None]
-        compare(build("FULLY_CONNECTED", operands, [result], "FullyConnectedOptions", 9, **fields), {0: codes(random, rows)})
+        compare(
+            build("FULLY_CONNECTED", operands, [result], "FullyConnectedOptions", 9, **fields), {0: codes(random, rows)}
+        )
 
 
 @pytest.mark.slow
@@ -62,7 +64,12 @@ def test_fully_connected(kinds: tuple[str, str, str, bool]) -> None:
 def test_batch_matmul(dtype: str, constant: bool) -> None:
     random = np.random.default_rng(10)
     half = 2**7 if dtype == "int8" else 2**15
-    batches: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), ()), ((2,), ()), ((2, 1), (3,)), ((1, 2, 1), (3, 1, 2))]
+    batches: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+        ((), ()),
+        ((2,), ()),
+        ((2, 1), (3,)),
+        ((1, 2, 1), (3, 1, 2)),
+    ]
     for case in range(16):
         flip_x, flip_y = bool(case % 2), bool(case // 2 % 2)
         m, k, n = (int(d) for d in random.integers(1, 6, 3))

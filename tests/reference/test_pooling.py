@@ -17,7 +17,9 @@ def test_random_windows(op: str, dtype: str) -> None:
     for case in range(24):
         window = [int(w) for w in random.integers(1, 4, 2)]
         size = [int(random.integers(w, 9)) for w in window]
-        scale, point = (0.0005, 0) if dtype == "int16" else (float(random.uniform(0.02, 0.2)), int(random.integers(0, 30)))
+        scale, point = (
+            (0.0005, 0) if dtype == "int16" else (float(random.uniform(0.02, 0.2)), int(random.integers(0, 30)))
+        )
         image = tensor(dtype, (2, *size, 3), scale, point)
         fields = {
             "padding": case % 2,
