@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fuzzer.native.names import demangled, plain_name
+from fuzzer.native.names import plain_name
 from fuzzer.native.trace import Frame
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Table:
 def function_at(frame: Frame) -> str:
     """The plain name of the function that holds `frame`; empty where the file has no symbol for it."""
     mangled = _mangled(frame)
-    return plain_name(demangled(mangled)) if mangled else ""
+    return plain_name(mangled) if mangled else ""
 
 
 def module_name(frame: Frame) -> str:
