@@ -27,7 +27,7 @@ class BuildLibrary(build_ext):
         """Compiles with whatever compiler there is."""
         try:
             native.compile_library(Path(self.get_ext_fullpath(ext.name)))
-        except native.CannotCompile as reason:
+        except native.NoLibrary as reason:
             raise CompileError(str(reason)) from reason
 
 

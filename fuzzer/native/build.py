@@ -29,8 +29,8 @@ COMPILE_TIMEOUT_S = 120.0
 """A system compiler takes 0.1 s; `zig cc` half a minute the first time, when it builds its own run-time."""
 
 
-class CannotCompile(Exception):
-    """There is no compiler, or it failed. The message is one line and says what to do."""
+class NoLibrary(Exception):
+    """There is no compiler, it failed, or something else is missing. The message is one line and says what to do."""
 
 
 def file_name(sources: tuple[str, ...] = SOURCES, folder: Path = FOLDER) -> str:
@@ -56,11 +56,11 @@ def compilers() -> list[list[str]]:
 def compile_library(target: Path, sources: tuple[str, ...] = SOURCES, folder: Path = FOLDER) -> None:
     """Compiles to `target`, written beside it and renamed: another process sees no library or a whole one.
 
-    The first compiler that succeeds wins. Raises `CannotCompile`.
+    The first compiler that succeeds wins. Raises `NoLibrary`.
     """
     commands = compilers()
     if not commands:
-        raise CannotCompile("there is no C compiler; install one (Debian: apt-get install gcc) or: pip install ziglang")
+        raise NoLibrary("there is no C compiler; install one (Debian: apt-get install gcc) or: pip install ziglang")
     said = ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,8 @@ def compile_library(target: Path, sources: tuple[str, ...] = SOURCES, folder: Pa
                     made.replace(target)
                     return
     except OSError as refused:
-        raise CannotCompile(f"{target.parent} cannot be written ({refused.strerror})") from refused
-    raise CannotCompile(f"the C compiler failed: {said}")
+        raise NoLibrary(f"{target.parent} cannot be written ({refused.strerror})") from refused
+    raise NoLibrary(f"the C compiler failed: {said}")
 
 
 def _sync(path: Path) -> None:
