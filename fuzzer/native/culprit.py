@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from fuzzer.native.symbols import function_at, module_name
 from fuzzer.native.trace import Frame, Trace
@@ -63,6 +64,8 @@ _DRIVER = re.compile(
 """What runs every model or every conversion: the title says it, and names the operators of the case beside it."""
 
 _KERNEL = re.compile(r"tflite::ops::(?:builtin|custom)::([a-z]\w*)::")
+_RUNS_KERNELS = "tflite::Subgraph::"
+"""A kernel beyond this one runs a graph of its own, as IF and WHILE do, and is not the one that died."""
 _PASS = re.compile(r"::(\w+)::runOnOperation\b|\bmlir::.*?::(\w+Pass)::")
 _CALL = re.compile(r"::\{lambda\}::(?:operator\(\)|__invoke)$")
 
@@ -137,7 +140,8 @@ def _native(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _choose(frames: list[Frame], names: list[str], wanted: set[str] | None = None, overflow: bool = False) -> Culprit:
-    kernel = next((found[1] for name in names if (found := _KERNEL.match(name))), "")
+    own = takewhile(lambda name: not name.startswith(_RUNS_KERNELS), names)
+    kernel = next((found[1] for name in own if (found := _KERNEL.match(name))), "")
     passes = (found[1] or found[2] for name in names if (found := _PASS.search(name)))
     pass_ = next(passes, "")
     for frame, name in zip(frames, names, strict=True):
