@@ -40,7 +40,7 @@ def plain_name(symbol: str) -> str:
 
     A lambda is `{lambda}` of the function that it stands in; anonymous namespaces vanish.
     """
-    symbol = _CLONE.sub("", symbol)
+    symbol = _CLONE.sub("", symbol.partition("@")[0])  # the version of an exported symbol stands behind an @
     if not symbol.startswith("_Z"):
         return symbol[:MAX_NAME]
     try:
