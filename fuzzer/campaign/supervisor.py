@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fuzzer import native
 from fuzzer.campaign import versions
 from fuzzer.campaign.corpus import Corpus
 from fuzzer.campaign.driver import DriverConfig, link
@@ -80,6 +81,7 @@ class Supervisor:
         """Opens the folders. Raises `UserError` when they cannot be used."""
         self.config = config
         self.warnings = versions.check() if config.target == DEFAULT_TARGET else []
+        self.warnings += filter(None, [native.problem()])
         self.corpus = Corpus(config.corpus)
         self.store = FindingStore(config.crashes, create=True)
         advice = "choose other folders (--corpus DIR --crashes DIR), or wait for it to end"

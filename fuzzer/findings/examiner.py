@@ -26,7 +26,7 @@ from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
-from fuzzer.oracles.death import judge_death
+from fuzzer.oracles.death import FRAME, KERNEL, STACK, judge_death
 from fuzzer.reduce import Budget, reduce, size
 
 REPEATS = 3
@@ -202,10 +202,11 @@ class Examiner:
     # --- known ones -------------------------------------------------------------------------------------
 
     def _recognised(self, verdict: Verdict, case: Case) -> Finding | None:
-        """A known death: same key, and the ops that it needs are all here."""
+        """A known death: same key, and the ops that it needs are all here, unless the native stack names it without."""
         ops = {node.op for node in case.model.nodes}
         for finding in self._findings.values():
-            if finding.key == key_of(verdict, case.conversion.scheme) and set(finding.ops) <= ops:
+            named = bool(verdict.evidence.get(FRAME)) and not finding.blame
+            if finding.key == key_of(verdict, case.conversion.scheme) and (named or set(finding.ops) <= ops):
                 return finding
         return None
 
@@ -228,7 +229,12 @@ class Examiner:
         self._findings[finding.id] = finding
 
     def _deadly_node(self, case: Case, verdict: Verdict) -> str:
-        """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does."""
+        """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does.
+
+        Nothing is run where the native stack names the kernel.
+        """
+        if verdict.evidence.get(FRAME) and verdict.evidence.get(KERNEL):
+            return ""
         if verdict.stage not in (Stage.ALLOCATE, Stage.INVOKE) or verdict.kind is not Kind.CRASH:
             return ""
         for position in range(MAX_PROBED):
@@ -322,6 +328,8 @@ class Examiner:
             (folder / "minimal.json").write_text(pretty(case))
             (folder / "repro.py").write_text(script)
             (folder / "log.txt").write_text(log or suspicion.log)
+            if verdict.evidence.get(STACK):
+                (folder / "stack.txt").write_text("\n".join([*verdict.evidence[STACK], ""]))
             (folder / "report.md").write_text(report(finding, case, verdict, script))
             (folder / "verdict.json").write_text(_json(verdict.to_json()))
             if verdict.kind not in DEATHS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fuzzer.case import Case
 from fuzzer.findings.finding import Finding
+from fuzzer.oracles.death import STACK
 from fuzzer.oracles.verdict import Kind, Verdict
 
 _WHAT = {
@@ -65,10 +66,13 @@ def graph_lines(case: Case) -> list[str]:
 
 
 def _evidence(verdict: Verdict) -> list[str]:
-    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message")}
+    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message", STACK)}
     lines = ["## Evidence", "", *(f"- {k}: `{v}`" for k, v in shown.items())] if shown else ["## Evidence"]
     for key in ("message", "log"):
         text = str(verdict.evidence.get(key, "")).strip()
         if text:
             lines += ["", "```text", *text.replace("```", "'''").splitlines()[-25:], "```"]
+    stack = verdict.evidence.get(STACK)
+    if stack:
+        lines += ["", "Native stack, innermost function first:", "", "```text", *stack, "```"]
     return [*lines, ""]

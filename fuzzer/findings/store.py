@@ -11,6 +11,7 @@ verdict.json         what the oracle said of the minimal case
 repro.py             TensorFlow and NumPy only
 report.md            one page
 model.tflite, tensors.npz, log.txt
+stack.txt            the native stack of a death
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import re
 
 from fuzzer.case import Case, Conversion
 from fuzzer.case.conversion import KERAS_ENTRIES
+from fuzzer.oracles.death import FRAME
 from fuzzer.oracles.messages import HEAP_CORRUPTION
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
@@ -39,6 +40,9 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if verdict.kind is Kind.ALLOCATE_ERROR and not re.search(r"\[|\.cc\b|XNNPACK", verdict.message):
         # No operator is named: the file is at fault, or the switch that wrote it so.
         return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
+    if verdict.kind in DEATHS and verdict.evidence.get(FRAME):
+        # The native stack names the function: which ops, scheme and runtime lead there is chance.
+        return _line(f"{where}: {verdict.message}")
     if verdict.kind in DEATHS and verdict.stage is Stage.CONVERT and case.conversion.switches:
         # The minimal case keeps a switch that it needs: the road dies, whatever op goes along it.
         return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
@@ -111,7 +115,8 @@ def folder_name(title: str, id_: str) -> str:
 
 def key_of(verdict: Verdict, scheme: str) -> str:
     """What equals for equal defects before minimising: cheap to compute, used to bound the work spent on one defect."""
-    scheme = scheme if verdict.blame in ("", "converter") else ""
+    if verdict.blame not in ("", "converter") or verdict.evidence.get(FRAME):
+        scheme = ""
     return f"{verdict.kind.value}|{verdict.stage.value}|{verdict.message}|{scheme}"
 
 
