@@ -16,6 +16,7 @@ class Stage(StrEnum):
     ALLOCATE = "allocate"
     INVOKE = "invoke"
     COMPARE = "compare"
+    METAMORPHIC = "metamorphic"
 
 
 class Kind(StrEnum):
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     DTYPE = "dtype"
     VALUE = "value"
     NAN_PROPAGATION = "nan-propagation"
+    METAMORPHIC = "metamorphic"
 
 
 DEATHS = frozenset({Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY})

@@ -1,0 +1,30 @@
+"""Another number of threads: how work is cut into pieces must not show."""
+
+from __future__ import annotations
+
+from fuzzer.oracles.metamorphic.relation import Relation, Samples, Work, all_same, repeatable
+
+THREADS = (1, 2, 4)
+
+
+def threads(work: Work) -> Samples:
+    """The outputs under the other numbers of threads: the first that are not those of the first, or the last."""
+    found = expected = work.all(work.interpreter())
+    for count in THREADS:
+        if count != work.threads:
+            found = work.all(work.interpreter(threads=count))
+            if not all_same(found, expected):
+                break
+    return found
+
+
+RELATIONS = (
+    Relation(
+        "threads",
+        "The number of threads does not change what a model computes.",
+        "another number of threads gives other values",
+        "another number of threads fails",
+        repeatable,
+        threads,
+    ),
+)
