@@ -160,9 +160,25 @@ def broken(record: CaseRun, relation: Relation, found: Variant) -> bool:
     """Whether a runtime's results are not what the relation promises, or far enough from it to be looked at."""
     if found.actual is None or all_same(found.actual, found.expected):
         return False
-    if relation.exact or record.case.conversion.integer:
+    if exact(record, relation):
         return True
     return worst_of(found)[0] > SUSPICIOUS
+
+
+def exact(record: CaseRun, relation: Relation) -> bool:
+    """Whether the relation promises this model the same bits."""
+    return relation.exact or (relation.exact_integers and integers_only(record))
+
+
+def integers_only(record: CaseRun) -> bool:
+    """Whether nothing of the flatbuffer is computed in floats, so that there is no rounding to differ by."""
+    flat = record.flat
+    return flat is not None and not any(
+        flat.tensors[o].dtype.startswith(("FLOAT", "BFLOAT", "COMPLEX"))
+        for op in flat.ops
+        if op.name != "DEQUANTIZE"
+        for o in op.outputs
+    )
 
 
 def worst_of(found: Variant) -> tuple[float, int, int]:
@@ -215,4 +231,4 @@ def _unlike(left: Array, right: Array) -> Array:
     return np.asarray(unlike)
 
 
-__all__ = ["Relation", "Work", "judge", "relate", "relations", "same", "try_on", "work_of"]
+__all__ = ["Relation", "Work", "exact", "judge", "relate", "relations", "same", "tried", "try_on", "work_of"]

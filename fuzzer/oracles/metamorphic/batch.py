@@ -2,6 +2,9 @@
 
 Which models keep their examples apart is not told by a list of operators: TensorFlow itself, run on the changed batch,
 has to keep the promise for the very numbers that are fed.
+
+Integers need not be the same either: vectorised kernels round the last elements of a buffer otherwise than the others
+(DEQUANTIZE in floats, the optimised convolution by a quantisation step: measured, 3 of 74 batches under `tf-builtin`).
 """
 
 from __future__ import annotations
@@ -122,6 +125,7 @@ RELATIONS = (
         _apart,
         batch_rows,
         exact=False,
+        exact_integers=False,
         alone=False,  # inside the model the axis of the batch may be any
     ),
     Relation(
@@ -132,6 +136,7 @@ RELATIONS = (
         _alone,
         batch_split,
         exact=False,
+        exact_integers=False,
         alone=False,
     ),
 )

@@ -84,5 +84,6 @@ RELATIONS = (
         "preserving all tensors fails",
         repeatable,
         preserve_all,
+        exact=False,  # XNNPACK fuses less when inner tensors are kept, so that floats round otherwise
     ),
 )

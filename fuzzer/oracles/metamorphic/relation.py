@@ -66,9 +66,9 @@ class Relation:
     empty string. A relation is either `again`, the same flatbuffer run otherwise (`None`: nothing to compare), or
     `other`, another case whose first outputs must be the same.
 
-    `exact`: bit for bit, NaN equal to NaN; otherwise within what rounding explains
-    (`fuzzer.oracles.confirm.metamorphic`). `alone`: one operator by itself keeps the promise too, so that it can be
-    blamed.
+    `exact`: bit for bit, NaN equal to NaN; `exact_integers`: so where nothing is computed in floats. Otherwise within
+    what rounding explains (`fuzzer.oracles.confirm.metamorphic`). `alone`: one operator by itself keeps the promise
+    too, so that it can be blamed.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Relation:
     again: Callable[[Work], Samples | None] | None = None
     other: Callable[[Case], Case] | None = None
     exact: bool = True
+    exact_integers: bool = True
     alone: bool = True
 
 

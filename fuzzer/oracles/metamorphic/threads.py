@@ -1,4 +1,8 @@
-"""Another number of threads: how work is cut into pieces must not show."""
+"""Another number of threads: how work is cut into pieces must not show beyond rounding.
+
+Released kernels are not bit-identical: with several threads the optimised float convolution multiplies its matrices by
+another library, which sums in another order (measured: 25 of 348 generated cases, all of them `tf-builtin` in floats).
+"""
 
 from __future__ import annotations
 
@@ -26,5 +30,6 @@ RELATIONS = (
         "another number of threads fails",
         repeatable,
         threads,
+        exact=False,
     ),
 )
