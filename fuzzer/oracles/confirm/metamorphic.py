@@ -113,8 +113,11 @@ def _afresh_too(record: CaseRun, verdict: Verdict) -> Confirmation | None:
     """The same without the relation, where fresh interpreters differ or fail already."""
     guilty = []
     for runtime in verdict.runtimes:
-        run = record.runs[runtime]
-        control = metamorphic.tried(_FRESH, metamorphic.work_of(record, run), run.samples)
+        runs = [(record, record.runs[runtime])]
+        if record.other is not None and record.other.runs[runtime].complete:
+            runs.append((record.other, record.other.runs[runtime]))
+        controls = [metamorphic.tried(_FRESH, metamorphic.work_of(r, run), run.samples) for r, run in runs]
+        control = next((c for c in controls if c.failure or not all_same(c.actual or [], c.expected)), controls[0])
         if control.failure is not None:
             message = f"{FRESH_FAILS}: {runtime_message(control.failure.message)}"
             failed = {"relation": FRESH, "promise": _FRESH.promise, "message": control.failure.message}
