@@ -170,7 +170,7 @@ def relation(rng: Random, case: Case) -> str:
     if kind >= CHEAP_RELATION:
         fusible = len(model.nodes) > 1 and conversion.judged == "float32"
         return rng.choice(DEAR_RELATIONS) if fusible else DEAR_RELATIONS[0]
-    names = ["second_invoke", "kept_inputs", "reallocate", "preserve_all", "threads", "round_trip"]
+    names = ["second_invoke", "kept_inputs", "reallocate", "preserve_all", "preserve_all", "threads", "round_trip"]
     names += ["node_order"] if len(model.nodes) > 1 else []
     names += ["resize_back"] * 2 if conversion.resized else []
     firsts = {t.shape[0] if t.shape else 0 for t in (*model.inputs, *model.output_types)}

@@ -1,7 +1,8 @@
 """Another number of threads: how work is cut into pieces must not show beyond rounding.
 
 Released kernels are not bit-identical: with several threads the optimised float convolution multiplies its matrices by
-another library, which sums in another order (measured: 25 of 348 generated cases, all of them `tf-builtin` in floats).
+another library, which sums in another order (measured: 48 of 950 generated cases, all of them `tf-builtin`), and its
+8-bit MEAN rounds otherwise by a step.
 """
 
 from __future__ import annotations
@@ -31,5 +32,6 @@ RELATIONS = (
         repeatable,
         threads,
         exact=False,
+        exact_integers=False,
     ),
 )
