@@ -49,8 +49,10 @@ _CHANGED = {
         invoke(interpreter, samples[0])
         before = interpreter.get_input_details()
         for detail in before:
-            sizes = zip(detail["shape_signature"], detail["shape"])
-            longer = [int(size) if known >= 0 else 3 * int(size) + 1 for known, size in sizes]
+            longer = [int(size) for size in detail["shape"]]
+            unknown = [axis for axis, size in enumerate(detail["shape_signature"]) if size < 0]
+            for axis in unknown[:1]:
+                longer[axis] = 3 * longer[axis] + 1
             interpreter.resize_tensor_input(detail["index"], longer)
         interpreter.allocate_tensors()
         interpreter.invoke()
@@ -281,9 +283,11 @@ for s, outputs in enumerate(actual):
             print(f"run {s}, output {o}: expected shape {v.shape}, actual {y.shape}")
             worst = np.inf
         elif y.size:
-@numbers@            apart = np.where((y == v) | ((y != y) & (v != v)), 0, np.nan_to_num(np.abs(y - v), nan=np.inf))
+@numbers@            same = (y == v) | ((y != y) & (v != v))
+            apart = np.where(same, 0, np.nan_to_num(np.abs(y - v), nan=np.inf))
             size = np.abs(np.where(np.isfinite(v), v, 0))
-            size = np.maximum(size.max(axis=tuple(range(v.ndim - 1)), keepdims=True), size.max() * 1e-6)
+            channel = size.max(axis=tuple(range(v.ndim - 1)), keepdims=True)
+            size = np.maximum(channel, size.max() * 1e-6)
             apart = apart / np.maximum(size, 1e-30)
             at = tuple(map(int, np.unravel_index(np.argmax(apart), apart.shape)))
             if apart[at] > worst:

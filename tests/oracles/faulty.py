@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ FAULTS = {
     "resize_back": "resized",
     "preserve_all": "preserved",
     "threads": "threaded",
-    "round_trip": "other_file",
+    "round_trip": "repacked",
     "node_order": "other_file",
     "batch_rows": "first_row",
     "batch_split": "alone",
@@ -91,7 +93,7 @@ class Faulty:
             "threaded": self._options.get("num_threads", 1) == 4,
             "other_file": self._other,
             "alone": self._fed == 1,
-            "fresh": self._number % 3 == 0,
+            "fresh": self._number % 2 == 0,
         }.get(self._fault, False)
 
 
@@ -113,6 +115,30 @@ def faulty_class(original: Callable[..., Any], fault: str) -> Callable[..., Any]
     return make
 
 
+@contextmanager
+def repacking(fault: str) -> Iterator[None]:
+    """`flatbuffer_utils` writes another first weight, where that is the fault."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    sound = flatbuffer_utils.convert_object_to_bytearray
+
+    def wrong(model: Any, **options: Any) -> Any:
+        if sys._getframe(1).f_globals["__name__"].startswith("tensorflow"):
+            return sound(model, **options)  # the converter's own use
+        buffer = next(b for b in model.buffers if b.data is not None and len(b.data) >= 256)
+        data = np.array(buffer.data, np.uint8)
+        data[:4] = np.frombuffer(np.float32(9.0).tobytes(), np.uint8)
+        buffer.data = data
+        return sound(model, **options)
+
+    if fault == "repacked":
+        flatbuffer_utils.convert_object_to_bytearray = wrong
+    try:
+        yield
+    finally:
+        flatbuffer_utils.convert_object_to_bytearray = sound
+
+
 def planted(request: dict[str, Any], stage: Any) -> dict[str, Any]:
     """Runs in an executor: judges and confirms a case while one runtime has a fault."""
     from fuzzer.case.codec import from_json
@@ -126,10 +152,11 @@ def planted(request: dict[str, Any], stage: Any) -> dict[str, Any]:
     try:
         if request["fault"]:
             runtimes.MAKERS["tf-builtin"] = faulty(sound["tf-builtin"], request["fault"])
-        record = execute(case, stage)
-        assert record.content and all(run.complete for run in record.runs.values())
-        verdicts = list(metamorphic.judge(record, record.divergences))
-        told = [confirm(record, verdict, stage) for verdict in verdicts]
+        with repacking(request["fault"]):
+            record = execute(case, stage)
+            assert record.content and all(run.complete for run in record.runs.values())
+            verdicts = list(metamorphic.judge(record, record.divergences))
+            told = [confirm(record, verdict, stage) for verdict in verdicts]
     finally:
         runtimes.MAKERS.update(sound)
     return {

@@ -1,4 +1,4 @@
-"""Metamorphic relations: each finds a planted violation of its promise, and none has anything to say of sound models."""
+"""Metamorphic relations: each finds a planted violation of its promise, and none says a word of sound models."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from fuzzer.case import (
     DEAR_RELATIONS,
     RELATIONS,
+    RUNTIMES,
     Case,
     Conversion,
     Inference,
@@ -50,7 +51,7 @@ CONV = {
     "use_bias": True,
 }
 RESIZED = ("resize_back", "batch_split")
-REVERSE = {"axes": (0,)}
+REVERSE = {"mask": 1}
 
 
 def net(relation: str, scheme: str = "float32", **conversion: Any) -> Case:
@@ -61,8 +62,9 @@ def net(relation: str, scheme: str = "float32", **conversion: Any) -> Case:
         Node("tanh", ("n0",)),
     )
     model = Model((TensorType((2, 6, 6, 3), "float32"),), nodes, ("n1", "n2"))
-    dynamic = "batch" if relation in RESIZED else "none"
-    road = Conversion(scheme=scheme, dynamic=dynamic, **conversion).repaired()
+    road = Conversion(
+        **{"scheme": scheme, "dynamic": "batch" if relation in RESIZED else "none", **conversion}
+    ).repaired()
     inputs = (Recipe("uniform", 1), Recipe("normal", 2))
     return Case(model, road, Inference(inputs=inputs, relation=relation))
 
@@ -128,16 +130,17 @@ def test_a_planted_violation_is_found_and_confirmed(real: Executor, relation: st
     message = run(real, net(relation), FAULTS[relation])
     assert message["unrelated"] == ""
     (verdict,) = [Verdict.from_json(v) for v in message["verdicts"]]
-    assert (verdict.kind, verdict.stage, verdict.runtime) == (Kind.METAMORPHIC, Stage.COMPARE, "tf-builtin")
+    guilty = ["tf-builtin"] if relation != "round_trip" else list(RUNTIMES)
+    assert (verdict.kind, verdict.stage) == (Kind.METAMORPHIC, Stage.COMPARE) and verdict.runtime in guilty
     assert verdict.message == relations()[relation].broken
-    assert verdict.evidence["relation"] == relation and verdict.evidence["runtimes"] == ["tf-builtin"]
+    assert verdict.evidence["relation"] == relation and verdict.evidence["runtimes"] == guilty
     assert verdict.evidence["expected"] != verdict.evidence["actual"]
     (told,) = message["confirmed"]
     assert told["verdict"] is not None, told["why"]
     final = Verdict.from_json(told["verdict"])
-    assert final.kind is Kind.METAMORPHIC and final.runtime == "tf-builtin"
+    assert final.kind is Kind.METAMORPHIC and final.runtime in guilty
     assert relations()[relation].broken in final.message
-    if relations()[relation].alone and FAULTS[relation] != "other_file":
+    if relations()[relation].alone and relation != "round_trip":
         assert final.blame == "CONV_2D" and "optimised CONV_2D (float32)" in final.message
     title = title_of(final, net(relation))
     assert title.startswith("metamorphic in compare: ") and relations()[relation].broken in title
@@ -193,6 +196,8 @@ def test_a_death_is_blamed_on_the_relation(real: Executor) -> None:
 def test_what_need_not_hold_is_not_tried(real: Executor) -> None:
     def ending(relation: str, last: Node) -> Case:
         case = net(relation)
+        # Three images: two are swapped by moving them and by reversing them alike.
+        case = replace(case, model=replace(case.model, inputs=(TensorType((3, 6, 6, 3), "float32"),)))
         nodes = (*case.model.nodes[:2], last)
         return replace(case, model=replace(case.model, nodes=nodes, outputs=("n2",)))
 
@@ -266,13 +271,14 @@ def test_reproducers_tell_a_violation_from_a_sound_runtime(tmp_path: Path) -> No
 RUNNER = """
 import json, runpy, sys
 import tensorflow as tf
-from tests.oracles.faulty import Faulty, faulty_class
+from tests.oracles.faulty import Faulty, faulty_class, repacking
 folder, jobs = sys.argv[1], json.loads(sys.argv[2])
 sound, told = tf.lite.Interpreter, []
 for name, fault, _ in jobs:
     Faulty.made, Faulty.original = 0, b""
     tf.lite.Interpreter = faulty_class(sound, fault) if fault else sound
     try:
+      with repacking(fault):
         runpy.run_path(f"{folder}/{name}.py", run_name="__main__")
         told.append(0)
     except SystemExit as end:

@@ -100,7 +100,7 @@ def _afresh(work: Work) -> Samples:
 
 def _litter(seed: int) -> None:
     """Fills memory with other bytes and frees it."""
-    pieces = [np.full(size, 37 * seed + 90, np.uint8) for size in _LITTER_BYTES * _LITTER_PIECES]
+    pieces = [np.full(size, (37 * seed + 90) % 256, np.uint8) for size in _LITTER_BYTES * _LITTER_PIECES]
     del pieces
 
 
