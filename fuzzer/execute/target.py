@@ -42,7 +42,8 @@ def load() -> None:
     del ai_edge_litert, schema_py_generated, flatbuffer_utils, tf_keras
     import fuzzer.coverage.features
     import fuzzer.oracles
-    import fuzzer.oracles.confirm  # noqa: F401
+    import fuzzer.oracles.confirm
+    import fuzzer.oracles.metamorphic  # noqa: F401
     from fuzzer.ops import registry
 
     registry()
@@ -190,6 +191,10 @@ def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -
     record.flat = read(record.content)
     for runtime in case.inference.runtimes if only is None else only:
         record.runs[runtime] = runtimes.run(record, runtime, stage)
+    if only is None and case.inference.relation != "none":
+        from fuzzer.oracles import metamorphic
+
+        metamorphic.relate(record, stage)
     return record
 
 

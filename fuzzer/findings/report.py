@@ -19,6 +19,7 @@ _WHAT = {
     Kind.DTYPE: "An output has another dtype than asked for.",
     Kind.VALUE: "The numbers are wrong by more than any order of rounding explains.",
     Kind.NAN_PROPAGATION: "NaN or infinity appears where the exact result is finite.",
+    Kind.METAMORPHIC: "A change that must not change the result does.",
 }
 
 
@@ -27,11 +28,12 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
     lines = [
         f"# {finding.title}",
         "",
-        _WHAT[verdict.kind],
+        " ".join([_WHAT[verdict.kind], *([str(p)] if (p := verdict.evidence.get("promise")) else [])]),
         "",
         f"- severity: {finding.severity:g} {finding.unit}",
         f"- runtimes: {', '.join(finding.runtimes)}",
         f"- entry, quantisation: {finding.entry}, {finding.quantisation}",
+        *([f"- relation: {case.inference.relation}"] if case.inference.relation != "none" else []),
         f"- repeatability: {finding.reproduced} of {finding.repeats} fresh processes",
         f"- versions: {finding.versions}",
         f"- case: {finding.case} (found as {finding.found_as}), "
@@ -66,7 +68,8 @@ def graph_lines(case: Case) -> list[str]:
 
 
 def _evidence(verdict: Verdict) -> list[str]:
-    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message", STACK)}
+    hidden = ("log", "message", "promise", STACK)
+    shown = {k: v for k, v in verdict.evidence.items() if k not in hidden}
     lines = ["## Evidence", "", *(f"- {k}: `{v}`" for k, v in shown.items())] if shown else ["## Evidence"]
     for key in ("message", "log"):
         text = str(verdict.evidence.get(key, "")).strip()

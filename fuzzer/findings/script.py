@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fuzzer.case import RUNTIMES, Case
-from fuzzer.findings import layout, run_text
+from fuzzer.findings import layout, metamorphic_text, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_error_text import against_model, limit, shown_against_model
@@ -61,6 +61,17 @@ class _Script:
     def modelled(self) -> bool:
         """Whether a quantised flatbuffer is compared with the model itself: all kernels are wrong alike."""
         return self.case.conversion.judged != "float32" and shown_against_model(self.verdict.evidence)
+
+    @cached_property
+    def relates(self) -> bool:
+        """Whether a metamorphic relation is shown, or what dies of it."""
+        known = self.case.inference.relation != "none"
+        return known and (self.verdict.kind is Kind.METAMORPHIC or self.reach is Stage.METAMORPHIC)
+
+    @property
+    def _converted(self) -> list[Case]:
+        """The case, and the one that it is held against where that is another conversion."""
+        return [self.case, *(metamorphic_text.others(self.case, self.verdict) if self.relates else [])]
 
     @cached_property
     def truth(self) -> bool:
@@ -136,9 +147,9 @@ class _Script:
         modules = {"os", "sys"}
         if self.verdict.kind in DEATHS:
             modules |= {"subprocess", "resource" if self.verdict.kind is Kind.OUT_OF_MEMORY else "signal"}
-        if needs_folder(self.case) and self.reach is not Stage.REFERENCE:
+        if any(needs_folder(case) for case in self._converted) and self.reach is not Stage.REFERENCE:
             modules.add("tempfile")
-        runs = self.reach in (Stage.INVOKE, Stage.COMPARE)
+        runs = self.reach in (Stage.INVOKE, Stage.COMPARE, Stage.METAMORPHIC)
         resized = self.case.conversion.resized and self.reach is Stage.ALLOCATE
         if (runs or resized) and len(self.case.model.inputs) > 1:
             modules.add("re")
@@ -156,6 +167,7 @@ class _Script:
         lines += ["", "import numpy as np", "import tensorflow as tf"]
         if self.needs_litert:
             lines.append("from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter")
+        lines += metamorphic_text.imports(self.case, self.verdict) if self.relates else []
         if self._keras and self.case.conversion.entry == "legacy_keras":
             lines += ["import tf_keras", *tfmot_imports(self.case)]
         shown = []
@@ -190,6 +202,9 @@ class _Script:
     def _judging(self) -> list[str]:
         if self.verdict.kind in DEATHS:
             return self._child()
+        if self.relates:
+            shown = metamorphic_text.functions(self.case, self.verdict, self.guilty[0])
+            return [*shown, *metamorphic_text.judging(self.case, self.verdict)]
         if self.verdict.kind in _ERRORS:
             return self._error()
         if self.verdict.kind in _SIGNATURE:
@@ -368,6 +383,8 @@ class _Script:
             body = [*guard, "convert()"]
         elif self.reach is Stage.CONVERT:
             body = ["convert()"]
+        elif self.relates:
+            body = ["flatbuffer = convert()", *guard, "changed(flatbuffer)"]
         else:
             invoke = self.reach is not Stage.ALLOCATE
             body = ["flatbuffer = convert()", *self._to_interpreter(invoke, guard)]
@@ -378,10 +395,11 @@ class _Script:
                 "    print(error, flush=True)",
             ]
             body = ["try:", *tried, *refused, "    os._exit(3)"]
-        return ["", "", *body, 'print("It came through.", flush=True)', "os._exit(0)"]
+        functions = metamorphic_text.functions(self.case, self.verdict, self.guilty[0]) if self.relates else []
+        return [*functions, "", "", *body, 'print("It came through.", flush=True)', "os._exit(0)"]
 
 
-_RUNNING = (Stage.ALLOCATE, Stage.INVOKE, Stage.COMPARE)
+_RUNNING = (Stage.ALLOCATE, Stage.INVOKE, Stage.COMPARE, Stage.METAMORPHIC)
 
 
 def fill_parent(judged: Sequence[str]) -> list[str]:

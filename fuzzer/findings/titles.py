@@ -25,8 +25,10 @@ def title_of(verdict: Verdict, case: Case) -> str:
     `case` is the minimised case: its ops are the ones the defect needs.
     """
     where = f"{verdict.kind.value} in {verdict.stage.value}"
+    if verdict.stage is Stage.METAMORPHIC:
+        where += f" ({case.inference.relation})"  # what dies of a relation says nothing of it itself
     if verdict.blame not in ("", "converter"):
-        named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION)
+        named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC)
         return _line(f"{where}: {verdict.message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
     if HEAP_CORRUPTION in verdict.message:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.

@@ -16,6 +16,7 @@ class Stage(StrEnum):
     ALLOCATE = "allocate"
     INVOKE = "invoke"
     COMPARE = "compare"
+    METAMORPHIC = "metamorphic"
 
 
 class Kind(StrEnum):
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     VALUE = "value"
     NAN_PROPAGATION = "nan-propagation"
     CALIBRATION = "calibration"
+    METAMORPHIC = "metamorphic"
 
 
 DEATHS = frozenset({Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY})

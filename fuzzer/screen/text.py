@@ -19,6 +19,7 @@ KIND_ORDER = (
     "out-of-memory",
     "hang",
     "value",
+    "metamorphic",
     "nan-propagation",
     "shape",
     "dtype",
@@ -33,6 +34,7 @@ KIND_STYLES = {
     "out-of-memory": "red",
     "hang": "magenta",
     "value": "yellow",
+    "metamorphic": "yellow",
     "nan-propagation": "bright_yellow",
 }
 UNIT_SHORT = {"elements": "elem", "bytes": "B"}

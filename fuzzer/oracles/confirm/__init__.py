@@ -1,7 +1,8 @@
 """Confirmation: decides, out of the hot path, whether a suspicion is a defect, and puts a name to it.
 
 Float cases are held against the float64 truth and the measured conditioning of the case (`truth`), all others
-node by node between kernels (`nodewise`). What cannot be confirmed is dismissed with its reason.
+node by node between kernels (`nodewise`), relations against the same without them (`metamorphic`). What cannot be
+confirmed is dismissed with its reason.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
     from fuzzer.execute import runtimes
     from fuzzer.oracles import judge_all, ranges
-    from fuzzer.oracles.confirm import nodewise, quantised, truth
+    from fuzzer.oracles.confirm import metamorphic, nodewise, quantised, truth
+
+    if suspicion.kind is Kind.METAMORPHIC:
+        return metamorphic.confirm(record, suspicion, stage)
 
     if suspicion.kind in NUMBERS and record.content:
         # A reduced case may ask for one runtime only; whose result is wrong shows beside the others.
