@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuzzer.case import Case
 from fuzzer.findings.finding import Finding
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 
 _WHAT = {
     Kind.CRASH: "The process is killed by a signal on a valid model.",
@@ -19,6 +19,10 @@ _WHAT = {
     Kind.VALUE: "The numbers are wrong by more than any order of rounding explains.",
     Kind.NAN_PROPAGATION: "NaN or infinity appears where the exact result is finite.",
 }
+_PROPAGATION = (
+    "NaN, infinity or a negative zero goes in, and the result is otherwise than TensorFlow's. What TensorFlow gives is "
+    "the same for rows of all lengths, at every place of them, eagerly and in a graph."
+)
 
 
 def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
@@ -26,7 +30,7 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
     lines = [
         f"# {finding.title}",
         "",
-        _WHAT[verdict.kind],
+        _PROPAGATION if verdict.evidence.get(SPECIAL_OPERANDS) else _WHAT[verdict.kind],
         "",
         f"- severity: {finding.severity:g} {finding.unit}",
         f"- runtimes: {', '.join(finding.runtimes)}",

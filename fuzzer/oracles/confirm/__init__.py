@@ -1,7 +1,8 @@
 """Confirmation: decides, out of the hot path, whether a suspicion is a defect, and puts a name to it.
 
 Float cases are held against the float64 truth and the measured conditioning of the case (`truth`), all others
-node by node between kernels (`nodewise`). What cannot be confirmed is dismissed with its reason.
+node by node between kernels (`nodewise`); what comes of NaN and infinity that go in, against what TensorFlow defines
+(`propagation`). What cannot be confirmed is dismissed with its reason.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,15 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
     from fuzzer.execute import runtimes
     from fuzzer.oracles import judge_all, ranges
-    from fuzzer.oracles.confirm import nodewise, truth
+    from fuzzer.oracles.confirm import nodewise, propagation, truth
 
     if suspicion.kind in (Kind.VALUE, Kind.NAN_PROPAGATION) and record.content:
         # A reduced case may ask for one runtime only; whose result is wrong shows beside the others.
         for runtime in (r for r in RUNTIMES if r not in record.runs):
             record.runs[runtime] = runtimes.run(record, runtime, stage)
+    if suspicion.evidence.get(SPECIAL_OPERANDS):
+        stage.set("confirm")
+        return propagation.confirm(record, suspicion)
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
     if suspicion.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION):
         same = [v for v in again if v.message == suspicion.message] or again
@@ -60,4 +64,8 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         told = judge(record, wrong) if wrong is not None else None
         if told is not None and told.verdict is not None:
             return told
-    return judge(record, again[0])
+    told = judge(record, again[0])
+    if told.verdict is None and record.content and propagation.applies(record):
+        propagated = propagation.confirm(record, again[0])
+        return propagated if propagated.verdict is not None else told
+    return told

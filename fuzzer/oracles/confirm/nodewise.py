@@ -148,7 +148,7 @@ def defect(
     """
     assert record.flat is not None
     what = "NaN or Inf where the others have none" if special else "wrong values"
-    whose = _kernels_of(record, set(wrong)) if wrong else ""
+    whose = kernels_of(record, set(wrong)) if wrong else ""
     whose = whose or ("" if special else _arbitrated(record, worst, found)) or outlier(record, found)
     return f"{whose} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
 
@@ -175,10 +175,10 @@ def outlier(record: CaseRun, found: list[NodeDivergence]) -> str:
     others = {r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME}
     if guilty == others and len({_kernel(r) for r in guilty}) > 1:
         return "reference" if _agree(found) else "every kernel of"
-    return _kernels_of(record, guilty)
+    return kernels_of(record, guilty)
 
 
-def _kernels_of(record: CaseRun, guilty: set[str]) -> str:
+def kernels_of(record: CaseRun, guilty: set[str]) -> str:
     """The kernels of some runtimes in a word or two."""
     complete = {r for r, run in record.runs.items() if run.complete}
     if guilty == complete and len(complete) > 1:
