@@ -58,6 +58,9 @@ class TitleLine:
     count: int
     first_seen: str
     this_run: bool
+    hidden: str = ""
+    """Why it is off the main list, in a word or two; empty where it is on it."""
+    ulp: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,11 @@ class Snapshot:
     reached: dict[str, dict[str, int]] = field(default_factory=dict)
     """TFLite operator (custom ones as `custom:name`) -> scheme -> flatbuffers that hold it."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> tuple[TitleLine, ...]:
+        """The titles of the main list."""
+        return tuple(t for t in self.titles if not t.hidden)
 
     @property
     def accepted_share(self) -> float:
