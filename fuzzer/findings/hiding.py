@@ -14,6 +14,8 @@ from fuzzer.findings.known import Known, shipped
 
 KNOWN = "known behaviour"
 PROPAGATION = "nan-propagation"
+SHORT = {KNOWN: "known", PROPAGATION: "nan"}
+"""What marks a row of a list."""
 _PROPAGATION = (
     "NaN, infinity or a negative zero goes in, and a kernel passes it on otherwise than TensorFlow does. Few models "
     "feed such numbers on purpose, so it is low in severity."
@@ -52,4 +54,4 @@ def count_line(whys: Iterable[str], how: str) -> str:
         return ""
     total = sum(counts.values())
     kinds = ", ".join(f"{n} {why}" for why, n in sorted(counts.items())) if len(counts) > 1 else next(iter(counts))
-    return f"{total} title{'s are' if total != 1 else ' is'} hidden: {kinds} ({how})"
+    return f"{total} title{'s are' if total != 1 else ' is'} hidden ({how}): {kinds}"

@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from fuzzer.findings.finding import Finding, State
-from fuzzer.findings.hiding import count_line
+from fuzzer.findings.hiding import SHORT, count_line
 from fuzzer.screen.lines import cut, line
 from fuzzer.screen.text import ago, fit, kind_rank, kind_style, number, one_line, short_count, short_severity, urgency
 
@@ -148,7 +148,7 @@ def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidd
         f" {short_count(finding.count):>5} ",
         (fit(finding.state, 9), STATE_STYLES.get(finding.state, "")),
         f" {ago(finding.first_seen, now):>6} ",
-        (f"[{hidden}] " if hidden else "", "dim"),
+        (f"[{SHORT.get(hidden, hidden)}] " if hidden else "", "dim"),
         (one_line(finding.title), "dim" if hidden else ""),
     )
     cut(text, width)

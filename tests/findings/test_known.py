@@ -144,7 +144,7 @@ def test_a_list_that_is_none_says_what_is_wrong(tmp_path: Path, old: str, new: s
 
 def test_the_line_that_says_how_many() -> None:
     assert count_line(["", ""], "h shows them") == ""
-    assert count_line([KNOWN], "h shows them") == "1 title is hidden: known behaviour (h shows them)"
+    assert count_line([KNOWN], "h shows them") == "1 title is hidden (h shows them): known behaviour"
     assert count_line([PROPAGATION, "", KNOWN, PROPAGATION], "h shows them") == (
-        "3 titles are hidden: 1 known behaviour, 2 nan-propagation (h shows them)"
+        "3 titles are hidden (h shows them): 1 known behaviour, 2 nan-propagation"
     )
