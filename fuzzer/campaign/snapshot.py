@@ -141,6 +141,12 @@ class Snapshot:
     """`op`, `pattern`, `scheme` -> name -> what became of its cases."""
     reached: dict[str, dict[str, int]] = field(default_factory=dict)
     """TFLite operator (custom ones as `custom:name`) -> scheme -> flatbuffers that hold it."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """Cases by whose matter their errors are: `user` (asked wrongly), `unsupported`, `internal`."""
+    asked_wrongly: dict[str, int] = field(default_factory=dict)
+    """What the generator asks wrongly, in the words of the stack -> cases."""
+    unjudged: dict[str, int] = field(default_factory=dict)
+    """Why suspicions could not be judged -> how many."""
     warnings: tuple[str, ...] = ()
 
     @property

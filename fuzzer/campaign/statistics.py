@@ -207,5 +207,8 @@ class Statistics:
             history=tuple(self._history),
             health=self.health.rates(),
             reached={name: dict(row) for name, row in self.health.reached.items()},
+            errors=dict(self.health.errors),
+            asked_wrongly=dict(self.health.asked_wrongly),
+            unjudged=dict(self.health.unjudged),
             **rest,
         )

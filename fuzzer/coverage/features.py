@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fuzzer.execute.record import CaseRun
+from fuzzer.oracles.errors import classes
 from fuzzer.oracles.messages import converter_message, runtime_message
 from fuzzer.oracles.verdict import Verdict
 
@@ -27,6 +28,7 @@ FAMILIES = {
     "act": "fused activation of an op",
     "plan": "delegate partition shape",
     "msg": "converter or runtime message",
+    "err": "whose matter an error is, by stage and scheme",
     "div": "runtime x bucket of divergence",
     "kind": "verdict",
 }
@@ -64,6 +66,7 @@ def features(record: CaseRun, verdicts: Sequence[Verdict], stats: Mapping[str, M
             found.add(f"plan:{runtime}/{min(delegated, 4)}of{min(len(run.plan), 8)}")
         if runtime in stats:
             found.add(f"div:{runtime}/{scheme}/{bucket(stats[runtime]['relative'])}")
+    found.update(f"err:{where}/{error.value}/{scheme}" for where, error in classes(record).items())
     found.update(f"kind:{v.kind.value}/{v.runtime}/{scheme}" for v in verdicts)
     return sorted(found)
 
