@@ -35,6 +35,8 @@ from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.execute.client import DEFAULT_TARGET, own_scratch
 from fuzzer.findings import FindingStore, inbox
+from fuzzer.findings.hiding import Hider
+from fuzzer.findings.known import load as load_known
 
 STATUS_FILE = "status.json"
 _STATUS_S = 1.0
@@ -65,6 +67,8 @@ class CampaignConfig:
     workers: int | None = None
     seed: int | None = None
     fresh: bool = False
+    known: Path | None = None
+    """A list of known behaviour beside the one that ships."""
     limits: Limits = field(default_factory=Limits)
     target: str = DEFAULT_TARGET
 
@@ -80,6 +84,7 @@ class Supervisor:
     def __init__(self, config: CampaignConfig, draw: Callable[[Snapshot], None] = lambda _: None) -> None:
         """Opens the folders. Raises `UserError` when they cannot be used."""
         self.config = config
+        self._hider = Hider(load_known(config.known))
         self.warnings = versions.check() if config.target == DEFAULT_TARGET else []
         self.warnings += filter(None, [native.problem()])
         self.corpus = Corpus(config.corpus)
@@ -338,6 +343,7 @@ class Supervisor:
             self.elapsed,
             self.store.findings(),
             self._new,
+            self._hider,
             state=self._state,
             pid=os.getpid(),
             started=self._started_at.isoformat(timespec="seconds"),

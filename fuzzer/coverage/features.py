@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fuzzer.execute.record import CaseRun
+from fuzzer.oracles.errors import classes
 from fuzzer.oracles.messages import converter_message, runtime_message
 from fuzzer.oracles.verdict import Kind, Verdict
 
@@ -27,6 +28,7 @@ FAMILIES = {
     "act": "fused activation of an op",
     "plan": "delegate partition shape",
     "msg": "converter or runtime message",
+    "err": "whose matter an error is, by stage and scheme",
     "div": "runtime x bucket of divergence",
     "relation": "metamorphic relation x runtime x outcome x scheme",
     "kind": "verdict",
@@ -66,6 +68,7 @@ def features(record: CaseRun, verdicts: Sequence[Verdict], stats: Mapping[str, M
         if runtime in stats:
             found.add(f"div:{runtime}/{scheme}/{bucket(stats[runtime]['relative'])}")
     found.update(_relation_features(record, verdicts))
+    found.update(f"err:{where}/{error.value}/{scheme}" for where, error in classes(record).items())
     found.update(f"kind:{v.kind.value}/{v.runtime}/{scheme}" for v in verdicts)
     return sorted(found)
 

@@ -115,6 +115,7 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
     """Runs a case and returns verdicts, features and statistics as JSON values."""
     from fuzzer.coverage.features import features
     from fuzzer.oracles import judge_all, statistics
+    from fuzzer.oracles.errors import asked_wrongly, classes
 
     begun = perf_counter()
     record = execute(case, stage)
@@ -130,6 +131,8 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "builtins": [] if record.flat is None else list(record.flat.operators),
         "refusal": _refusal(record, verdicts),
         "failure": _failure(record)[:80],
+        "errors": sorted({error.value for error in classes(record).values()}),
+        "asked_wrongly": asked_wrongly(record),
         "verdicts": [v.to_json() for v in verdicts],
         "features": found,
         "statistics": stats,

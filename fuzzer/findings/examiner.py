@@ -21,12 +21,14 @@ from fuzzer.case import Case, pretty, to_json
 from fuzzer.execute import Death, Executor, Limits
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.propagated import Propagated
 from fuzzer.findings.report import report
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME, KERNEL, STACK, judge_death
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, ULP
 from fuzzer.reduce import Budget, reduce, size
 
 REPEATS = 3
@@ -91,6 +93,7 @@ class Examiner:
         """Facets that a finding accounts for: what shows them again is most likely the same defect."""
         self._begun = 0.0
         self._findings: dict[str, Finding] = {}
+        self._propagated = Propagated(())
         for finding in store.findings():
             self._remember(finding)
             self._examined[finding.key] = self._examined.get(finding.key, 0) + finding.count
@@ -118,6 +121,10 @@ class Examiner:
             known = self._recognised(suspicion.verdict, case)
             if known is not None:
                 return self._count(known, case, "recognised without running it")
+        if self._propagated.exhausted(suspicion):
+            why = "how NaN and infinity propagate was looked at for each operator and runtime of it"
+            self.store.dismiss(suspicion, why)
+            return Outcome("dismissed", None, why)
         self.doing = f"repeating a {suspicion.verdict.kind.value if suspicion.verdict else 'case in flight'}"
         for facet in facets_of(suspicion):
             self._looked[facet] = self._looked.get(facet, 0) + 1
@@ -127,7 +134,7 @@ class Examiner:
             return Outcome("dismissed", None, first.why)
         self._explained.update(explained_by(suspicion, first.verdict))
         key = key_of(first.verdict, scheme)
-        known = self._saturated(key, case)
+        known = self._saturated(key, case) or self._propagated.known(first.verdict)
         if known is not None:
             return self._count(known, case, "known title")
         if stop():
@@ -227,6 +234,7 @@ class Examiner:
 
     def _remember(self, finding: Finding) -> None:
         self._findings[finding.id] = finding
+        self._propagated.remember(finding)
 
     def _deadly_node(self, case: Case, verdict: Verdict) -> str:
         """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does.
@@ -310,6 +318,8 @@ class Examiner:
             found_as=suspicion.case.id,
             path=folder_name(title, id_),
             key=key,
+            special_operands=bool(verdict.evidence.get(SPECIAL_OPERANDS)),
+            ulp=float(verdict.evidence.get(ULP, 0.0)),
         )
 
     def _store(self, finding: Finding, suspicion: Suspicion, case: Case, verdict: Verdict, log: str) -> Outcome:

@@ -62,6 +62,10 @@ class Finding:
     state: str = State.NEW.value
     note: str = ""
     duplicate_of: str = ""
+    special_operands: bool = False
+    """NaN, infinity or -0 goes into the operator to blame: a matter of propagation, off the main lists by default."""
+    ulp: float = 0.0
+    """Largest error in units in the last place of the output's largest value; 0 where none was measured."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

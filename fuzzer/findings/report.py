@@ -5,7 +5,7 @@ from __future__ import annotations
 from fuzzer.case import Case
 from fuzzer.findings.finding import Finding
 from fuzzer.oracles.death import STACK
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 
 _WHAT = {
     Kind.CRASH: "The process is killed by a signal on a valid model.",
@@ -21,6 +21,10 @@ _WHAT = {
     Kind.NAN_PROPAGATION: "NaN or infinity appears where the exact result is finite.",
     Kind.METAMORPHIC: "A change that must not change the result does.",
 }
+_PROPAGATION = (
+    "NaN, infinity or a negative zero goes in, and the result is otherwise than TensorFlow's. What TensorFlow gives is "
+    "the same for rows of all lengths, at every place of them, eagerly and in a graph."
+)
 
 
 def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
@@ -28,7 +32,8 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
     lines = [
         f"# {finding.title}",
         "",
-        " ".join([_WHAT[verdict.kind], *([str(p)] if (p := verdict.evidence.get("promise")) else [])]),
+        _PROPAGATION if verdict.evidence.get(SPECIAL_OPERANDS) else _WHAT[verdict.kind],
+        *([str(promise)] if (promise := verdict.evidence.get("promise")) else []),
         "",
         f"- severity: {finding.severity:g} {finding.unit}",
         f"- runtimes: {', '.join(finding.runtimes)}",

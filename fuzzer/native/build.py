@@ -90,7 +90,12 @@ def _compile(command: list[str]) -> str:
     """Runs a compiler. Empty when it succeeded, else the line that says why not."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=COMPILE_TIMEOUT_S
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMPILE_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as failed:
         return " ".join(str(failed).split())

@@ -46,12 +46,21 @@ SKIPPED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"mlir::(?!TF)[A-Z]\w*::", "MLIR's own classes: values, attributes, rewriters, the pass manager"),
         (r"mlir::quant::\w*Type::", "types of MLIR, asked by every quantisation pattern"),
         (r"tflite::(RuntimeShape|ArithmeticParams|IntArrayFromInitializer|StridedSliceParams)\b", "types.h of TFLite"),
-        (r"tflite::(Matching|FlatSize|NumElements|SizeOf|NumDim|NumInput|NumOutput|HaveSame|SubscriptToIndex)", "sizes"),
+        (
+            r"tflite::(Matching|FlatSize|NumElements|SizeOf|NumDim|NumInput|NumOutput|HaveSame|SubscriptToIndex)",
+            "sizes",
+        ),
         (r"tflite::Get(Input|Output|Temporary|Intermediates|Optional|Variable|Tensor|Quantized)\w*$", "kernel_util.h"),
         (r"tflite::(Populate|Calculate|Checked|Compute|Convert)\w*$", "kernel_util.h and padding.h of TFLite"),
-        (r"tflite::(\w*QuantizeMultiplier|MultiplyBy|Preprocess|NudgeQ|GetInvSqrt|Saturating|Rounding)", "quantization_util.h"),
+        (
+            r"tflite::(\w*QuantizeMultiplier|MultiplyBy|Preprocess|NudgeQ|GetInvSqrt|Saturating|Rounding)",
+            "quantization_util.h",
+        ),
         (r"tflite::(tensor_utils|cpu_backend_gemm|cpu_backend_threadpool|micro)::", "vector arithmetic of TFLite"),
-        (r"tflite::(reference_ops|optimized_ops|reference_integer_ops)::(Get|Broadcast\w*Slow|NdArrayDesc)", "broadcasting"),
+        (
+            r"tflite::(reference_ops|optimized_ops|reference_integer_ops)::(Get|Broadcast\w*Slow|NdArrayDesc)",
+            "broadcasting",
+        ),
         (r"_GLOBAL__|_start$|_init$", "start of a module"),
     )
 )
@@ -117,9 +126,7 @@ def culprit_of_samples(samples: Sequence[Trace]) -> Culprit:
 
 def stack_lines(trace: Trace) -> list[str]:
     """The stack for people, innermost first: `module function`, or `module +0xoffset` where there is no symbol."""
-    return [
-        f"{module_name(frame)} {function_at(frame) or f'+{frame.offset:#x}'}" for frame in trace.frames[:MAX_STACK]
-    ]
+    return [f"{module_name(frame)} {function_at(frame) or f'+{frame.offset:#x}'}" for frame in trace.frames[:MAX_STACK]]
 
 
 def reason_to_skip(name: str) -> str:

@@ -32,7 +32,15 @@ _BINARY = frozenset(
     "pl mi ml dv rm an or eo aS pL mI mL dV rM aN oR eO ls rs lS rS eq ne lt gt le ge ss aa oo cm pm ix".split()
 )
 _OF_TYPE, _OF_EXPRESSION = frozenset(("ti", "st", "at")), frozenset(("te", "sz", "az", "nx", "sp", "tw"))
-_STD = {"St": "", "Sa": "allocator", "Sb": "basic_string", "Ss": "string", "Si": "istream", "So": "ostream", "Sd": "iostream"}
+_STD = {
+    "St": "",
+    "Sa": "allocator",
+    "Sb": "basic_string",
+    "Ss": "string",
+    "Si": "istream",
+    "So": "ostream",
+    "Sd": "iostream",
+}
 
 
 def plain_name(symbol: str) -> str:

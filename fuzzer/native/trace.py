@@ -49,7 +49,9 @@ class Trace:
     @property
     def overflow(self) -> bool:
         """Whether the stack itself ran out: the fault is at its end, and there are more frames than fit."""
-        return len(self.frames) == MAX_FRAMES and 0 < self.address and abs(self.address - self.pointer) < _OVERFLOW_BYTES
+        return (
+            len(self.frames) == MAX_FRAMES and 0 < self.address and abs(self.address - self.pointer) < _OVERFLOW_BYTES
+        )
 
 
 class Modules:

@@ -40,6 +40,15 @@ class Kind(StrEnum):
 DEATHS = frozenset({Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY})
 """Kinds that cost the executor its life."""
 
+SPECIAL_OPERANDS = "special operands"
+"""Key of the evidence of a verdict about propagation: NaN, infinity or -0 went into the operator that is blamed."""
+
+GIVEN = "special values given"
+"""Key of the evidence of a suspicion: whether NaN or infinity goes in, or comes out of TensorFlow itself."""
+
+ULP = "ulp"
+"""Key of the evidence that holds the largest error in units in the last place of the output's largest value."""
+
 
 @dataclass(frozen=True)
 class Verdict:

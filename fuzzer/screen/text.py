@@ -162,6 +162,11 @@ def severity(value: float, unit: str) -> str:
     return f"{number(value)} {one_line(unit)}".strip()
 
 
+def ulps(value: float) -> str:
+    """An error in units in the last place: `8.4e6 ulp`; empty where none was measured."""
+    return f"{number(value)} ulp" if value > 0 else ""
+
+
 def short_severity(value: float, unit: str) -> str:
     """`severity` in at most ten cells: rounded, the unit abbreviated."""
     if unit in ("signal", "MB"):

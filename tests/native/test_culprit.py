@@ -59,7 +59,9 @@ def test_code_that_kernels_share_is_told_apart_by_the_kernel() -> None:
 
 
 def test_a_kernel_that_its_function_names_is_not_told_twice() -> None:
-    found = blamed("tflite::RuntimeShape::Dims", "tflite::reference_ops::Reverse", "tflite::ops::builtin::reverse::Eval")
+    found = blamed(
+        "tflite::RuntimeShape::Dims", "tflite::reference_ops::Reverse", "tflite::ops::builtin::reverse::Eval"
+    )
     assert found.text == "tflite::reference_ops::Reverse" and found.kernel == "reverse"
 
 

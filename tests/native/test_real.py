@@ -79,7 +79,9 @@ def test_a_finding_shows_its_stack(real_zygote: Zygote, tmp_path: Path) -> None:
         real_zygote.path, FindingStore(tmp_path, create=True), "tensorflow 2.21", Limits(timeout_s=20.0), 0.0
     )
     try:
-        outcome = examiner.adopt(Suspicion(from_json(tree_of("crash-softplus-int8")), None, "2026-01-01T00:00:00+00:00"))
+        outcome = examiner.adopt(
+            Suspicion(from_json(tree_of("crash-softplus-int8")), None, "2026-01-01T00:00:00+00:00")
+        )
     finally:
         examiner.close()
     assert outcome.what == "new" and outcome.finding is not None

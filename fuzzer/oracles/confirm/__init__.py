@@ -1,8 +1,9 @@
 """Confirmation: decides, out of the hot path, whether a suspicion is a defect, and puts a name to it.
 
 Float cases are held against the float64 truth and the measured conditioning of the case (`truth`), all others
-node by node between kernels (`nodewise`), relations against the same without them (`metamorphic`). What cannot be
-confirmed is dismissed with its reason.
+node by node: integers against real arithmetic (`quantised`, `node_reals`), other results between kernels (`nodewise`);
+relations against the same without them (`metamorphic`); what comes of NaN and infinity that go in, against what
+TensorFlow defines (`propagation`). What cannot be confirmed is dismissed with its reason.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 
 NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.CALIBRATION})
 """Kinds that are about numbers: which of them it is, confirmation tells."""
@@ -39,7 +40,7 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
     from fuzzer.execute import runtimes
     from fuzzer.oracles import judge_all, ranges
-    from fuzzer.oracles.confirm import metamorphic, nodewise, quantised, truth
+    from fuzzer.oracles.confirm import metamorphic, nodewise, propagation, quantised, truth
 
     if suspicion.kind is Kind.METAMORPHIC:
         return metamorphic.confirm(record, suspicion, stage)
@@ -48,6 +49,9 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         # A reduced case may ask for one runtime only; whose result is wrong shows beside the others.
         for runtime in (r for r in RUNTIMES if r not in record.runs):
             record.runs[runtime] = runtimes.run(record, runtime, stage)
+    if suspicion.evidence.get(SPECIAL_OPERANDS):
+        stage.set("confirm")
+        return propagation.confirm(record, suspicion)
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
     if suspicion.kind not in NUMBERS:
         same = [v for v in again if v.message == suspicion.message] or again
@@ -69,4 +73,9 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         if told is not None and told.verdict is not None:
             return told
     # Of quantised cases the hot path looks into a sample only: the judge decides, not whether it is suspected again.
-    return judge(record, again[0] if again else replace(suspicion, kind=Kind.VALUE))
+    seen = again[0] if again else replace(suspicion, kind=Kind.VALUE)
+    told = judge(record, seen)
+    if told.verdict is None and record.content and propagation.applies(record):
+        propagated = propagation.confirm(record, seen)
+        return propagated if propagated.verdict is not None else told
+    return told
