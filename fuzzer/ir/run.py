@@ -102,6 +102,8 @@ class Program:
             return [None]
         if op.name == "tf.NoOp":
             return []
+        if op.name == "quantfork.stats":  # what calibration saw; the value passes through
+            return args
         found = self._control(op, args, frame)
         if found is None:
             fixed = [value is not None and name in frame.fixed for name, value in zip(op.operands, args, strict=True)]
@@ -147,6 +149,8 @@ class Program:
 
     def _inside(self, block: Block, args: list[Any], frame: _Frame) -> list[Any]:
         """A region, which sees the values around it."""
+        if len(args) != len(block.arguments):
+            raise NotEvaluableError(f"a region of {len(block.arguments)} arguments for {len(args)} values")
         values = {**frame.values, **dict(zip(block.arguments, args, strict=True))}
         return self._block(block, _Frame(values, frame.fixed - set(block.arguments), None, {}))
 

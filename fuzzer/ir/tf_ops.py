@@ -6,6 +6,8 @@ What the dialect derives from types (`DstT`, `Tout`) is filled in from the resul
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -34,11 +36,26 @@ def call(tf: Any, op: Operation, args: Sequence[Any]) -> list[Array]:
             value = _attribute(tf, op, definition, attr)
             if value is not None:
                 named[attr.name] = value
-        found = function(**named)
+        found = function(**_renamed(function, definition, named))
     except (tf.errors.OpError, SyntaxRefused, TypeError, ValueError) as error:
         # What TensorFlow's argument checks and kernels raise; an op without a kernel is `NotFoundError`.
         raise NotEvaluableError(f"{op.name}: {type(error).__name__}: {str(error)[:120]}") from error
     return [np.asarray(value) for value in _flat(tf, found)]
+
+
+@cache
+def _keywords(function: Any) -> tuple[str, ...]:
+    return tuple(name for name in signature(function).parameters if name != "name")
+
+
+def _renamed(function: Any, definition: Any, named: dict[str, Any]) -> dict[str, Any]:
+    """The arguments under Python's names: the API definitions rename some (`reduction_indices` is `axis`)."""
+    keywords = _keywords(function)
+    known = [arg.name for arg in definition.input_arg] + [attr.name for attr in definition.attr]
+    unknown = [name for name in known if name in named and name not in keywords]
+    spare = [name for name in keywords if name not in known]
+    table = dict(zip(unknown, spare, strict=False))
+    return {table.get(name, name): value for name, value in named.items()}
 
 
 def _flat(tf: Any, found: Any) -> list[Any]:

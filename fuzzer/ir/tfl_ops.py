@@ -36,9 +36,14 @@ _ENUMS = {
 """Fields that hold a word, and its enum."""
 _TYPED = {"outtype": 0, "outputtype": 0, "idxouttype": 1, "outdatatype": 0}
 """Fields that hold the dtype of a result, and of which."""
-_IDLE = ("device", "qtype", "value", "operandSegmentSizes", "resultSegmentSizes")
+_IDLE = ("device", "volatile", "qtype", "value", "operandSegmentSizes", "resultSegmentSizes")
 """Attributes that the exporter does not write into the options."""
 _STATEFUL = ("lstm", "rnn", "svdf", "random", "var_handle", "read_variable", "assign_variable", "call_once", "hashtable")
+
+_VERSIONS = (1, 2, 3, 4)
+"""Versions of an operator to ask a resolver for: most kernels are registered from the first on, some later."""
+_OPTIMISED = ("tfl.local_response_normalization",)
+"""Operators whose reference kernel is known to be wrong (it leaves out the last channel of its window)."""
 
 
 @cache
@@ -67,26 +72,34 @@ def call(op: Operation, args: Sequence[Array | None], fixed: Sequence[bool]) -> 
     from fuzzer.oracles.confirm.parts import BASES
 
     try:
-        content = bytes(flatbuffer_utils.convert_object_to_bytearray(_model(op, args, fixed)))
+        model = _model(op, args, fixed)
     except SyntaxRefused as error:
         raise NotEvaluableError(f"{op.name}: {error}") from error
+    feeds = [value for value, constant in zip(args, fixed, strict=True) if value is not None and not constant]
     why = ""
-    for base in BASES:
-        try:
-            return _invoke(MAKERS[base](content, 1), [a for a, f in zip(args, fixed, strict=True) if not f])
-        except (RuntimeError, ValueError) as error:
-            # A missing or an unwilling kernel; the other resolver may have one.
-            why = str(error)
+    for base in reversed(BASES) if op.name in _OPTIMISED else BASES:
+        for version in _VERSIONS:
+            model.operatorCodes[0].version = version
+            content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+            try:
+                return _invoke(MAKERS[base](content, 1), feeds)
+            except (RuntimeError, ValueError) as error:
+                # A missing or an unwilling kernel; the other resolver, or a later version, may have one.
+                why = str(error)
+                if "version" not in why:
+                    break
     raise NotEvaluableError(f"{op.name}: {why[:120]}")
 
 
-def _invoke(interpreter: Any, feeds: Sequence[Array | None]) -> list[Array]:
+def _invoke(interpreter: Any, feeds: Sequence[Array]) -> list[Array]:
+    from fuzzer.execute.record import slot_of
+    from fuzzer.execute.runtimes import output
+
     interpreter.allocate_tensors()
-    given = [value for value in feeds if value is not None]
-    for detail, value in zip(interpreter.get_input_details(), given, strict=True):
+    for detail, value in zip(interpreter.get_input_details(), feeds, strict=True):
         interpreter.set_tensor(detail["index"], value)
     interpreter.invoke()
-    return [np.array(interpreter.get_tensor(d["index"])) for d in interpreter.get_output_details()]
+    return [np.array(output(interpreter, slot_of(d))) for d in interpreter.get_output_details()]
 
 
 def _model(op: Operation, args: Sequence[Array | None], fixed: Sequence[bool]) -> Any:
@@ -101,7 +114,6 @@ def _model(op: Operation, args: Sequence[Array | None], fixed: Sequence[bool]) -
     model.operatorCodes = [schema.OperatorCodeT()]
     model.operatorCodes[0].builtinCode = code
     model.operatorCodes[0].deprecatedBuiltinCode = min(code, 127)
-    model.operatorCodes[0].version = 1  # resolvers register a kernel from its first version on
     model.buffers, graph.tensors, graph.operators = [schema.BufferT()], [], [operator]
     graph.inputs, graph.outputs, operator.inputs, operator.outputs = [], [], [], []
     for value, type_, constant in zip(args, op.operand_types, fixed, strict=True):
