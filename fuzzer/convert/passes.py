@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ OPTION = "ir_dump_dir"
 _FILE = re.compile(r"([0-9a-f]{8})\..*\.(\w+)_after\.mlir$")
 _FIRST = ".before_all.mlir"
 _OPERATION = re.compile(r"^\s*(?:%[^=]*= )?(?:tf_executor\.island wraps )?\"?([a-z_]+\.\w+)\"?[ (]")
+
+_PLAIN = (
+    *("func.func", "func.return", "tf_executor.", "tf.Const", "arith.constant"),
+    *("tfl.pseudo_", "tfl.no_value", "tfl.yield"),
+)
+"""What operations begin with that compute nothing."""
 
 
 class NoDumpsError(Exception):
@@ -65,9 +72,6 @@ class Change:
     def added(self) -> Counter[str]:
         """Operations that are more after the pass."""
         return Counter(self.after.operations) - Counter(self.before.operations)
-
-
-_PLAIN = ("func.func", "func.return", "tf_executor.", "tf.Const", "arith.constant", "tfl.pseudo_", "tfl.no_value", "tfl.yield")
 
 
 def operation_names(text: str) -> list[str]:
@@ -137,4 +141,4 @@ def _name(head: str) -> str:
 
 def changes(passes: Sequence[Pass]) -> list[Change]:
     """The passes after which the program reads differently, each beside the state before it."""
-    return [Change(a, b) for a, b in zip(passes, passes[1:], strict=False) if dict(a.functions) != dict(b.functions)]
+    return [Change(a, b) for a, b in pairwise(passes) if dict(a.functions) != dict(b.functions)]

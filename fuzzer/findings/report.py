@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzzer.case import Case
+from fuzzer.findings import rewrite_text
 from fuzzer.findings.finding import Finding
 from fuzzer.oracles.verdict import Kind, Verdict
 
@@ -40,6 +41,7 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
         "",
         *graph_lines(case),
         "",
+        *rewrite_text.section(verdict),
         *_evidence(verdict),
         "## Reproducer",
         "",
@@ -65,7 +67,7 @@ def graph_lines(case: Case) -> list[str]:
 
 
 def _evidence(verdict: Verdict) -> list[str]:
-    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message")}
+    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message", *rewrite_text.SHOWN)}
     lines = ["## Evidence", "", *(f"- {k}: `{v}`" for k, v in shown.items())] if shown else ["## Evidence"]
     for key in ("message", "log"):
         text = str(verdict.evidence.get(key, "")).strip()

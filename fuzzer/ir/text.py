@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-
-class SyntaxRefused(ValueError):  # noqa: N818
+class SyntaxRefused(ValueError):
     """The text is not in the part of MLIR's grammar that is read here; the message quotes it."""
 
 

@@ -97,13 +97,11 @@ def _attribute(tf: Any, op: Operation, definition: Any, attr: Any) -> Any:
         return _value(tf, op.attributes[attr.name], attr.type)
     if any(attr.name in (s.type_attr, s.number_attr, s.type_list_attr) for s in definition.input_arg):
         return None
-    at = 0
-    for spec in definition.output_arg:
+    for at, spec in enumerate(definition.output_arg):  # a list of results is the only one, or the last
         if spec.type_attr == attr.name:
             return tf.as_dtype(tensor_type(op.result_types[at]).dtype)
         if spec.type_list_attr == attr.name:
             return [tf.as_dtype(tensor_type(t).dtype) for t in op.result_types[at:]]
-        at += 1
     return len(op.result_types) if any(s.number_attr == attr.name for s in definition.output_arg) else None
 
 

@@ -26,7 +26,6 @@ from fuzzer.execute.runtimes import feed
 from fuzzer.ir import Function, NotEvaluableError, Program
 from fuzzer.oracles.confirm import parts, truth
 from fuzzer.oracles.confirm.rewritten import Difference, Outcome, close, difference
-from fuzzer.oracles.verdict import Verdict
 
 BUDGET_S = 3.0
 """Time for one answer, conversion and truth apart."""
@@ -48,7 +47,7 @@ class _State:
     why: str = ""
 
 
-def blame(record: CaseRun, verdict: Verdict, wrong: Wrong | None = None, sample: int | None = None) -> dict[str, Any]:
+def blame(record: CaseRun, wrong: Wrong | None = None, sample: int | None = None) -> dict[str, Any]:
     """Evidence: `pass`, `before` and `after` (names of operations), `tensor`, and how much of the road was run.
 
     `wrong` judges outputs; by default the float64 truth does. `sample` is what the model is run on; by default the one
@@ -56,7 +55,6 @@ def blame(record: CaseRun, verdict: Verdict, wrong: Wrong | None = None, sample:
     """
     import tensorflow as tf
 
-    del verdict  # the kind does not matter: numbers that are none count as wrong ones
     if wrong is None or sample is None:
         sample, wrong = _judged(record)
     try:
