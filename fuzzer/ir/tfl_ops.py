@@ -38,17 +38,8 @@ _TYPED = {"outtype": 0, "outputtype": 0, "idxouttype": 1, "outdatatype": 0}
 """Fields that hold the dtype of a result, and of which."""
 _IDLE = ("device", "volatile", "qtype", "value", "operandSegmentSizes", "resultSegmentSizes")
 """Attributes that the exporter does not write into the options."""
-_STATEFUL = (
-    "lstm",
-    "rnn",
-    "svdf",
-    "random",
-    "var_handle",
-    "read_variable",
-    "assign_variable",
-    "call_once",
-    "hashtable",
-)
+_STATEFUL = ("lstm", "rnn", "svdf", "random", "variable", "var_handle", "call_once", "hashtable")
+"""Parts of names of operators that keep something from one run to the next, or draw lots."""
 
 _VERSIONS = (1, 2, 3, 4)
 """Versions of an operator to ask a resolver for: most kernels are registered from the first on, some later."""
@@ -148,12 +139,8 @@ def _tensor(model: Any, kind: TensorType, shape: Sequence[int], value: Array | N
     number = _member("TensorType", kind.dtype)
     if number is None:
         raise SyntaxRefused(f"no tensors of {kind.dtype}")
-    tensor.type, tensor.shape, tensor.buffer, tensor.name = (
-        number,
-        list(shape),
-        0,
-        f"t{len(model.subgraphs[0].tensors)}",
-    )
+    tensor.type, tensor.shape, tensor.buffer = number, list(shape), 0
+    tensor.name = f"t{len(model.subgraphs[0].tensors)}"
     if kind.scales:
         tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale = list(kind.scales)

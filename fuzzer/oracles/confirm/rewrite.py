@@ -157,7 +157,8 @@ def _in_order(entry: Function, results: list[Array]) -> list[Array]:
     paths = [attributes.get("tf_saved_model.index_path") for attributes in entry.result_attributes]
     if len(paths) != len(results) or not all(paths):
         return results
-    return [results[i] for i in sorted(range(len(paths)), key=lambda i: str(paths[i][0]))]
+    named = zip(map(str, paths), results, strict=True)
+    return [result for _, result in sorted(named, key=lambda pair: pair[0])]
 
 
 # --- the guilty pass ---------------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ def _guilty(record: CaseRun, states: Sequence[_State], sample: int, wrong: Wrong
     right = max((i for i in known if not states[i].wrong), default=-1)
     bad = next(i for i in known if i > right)
     if right < 0:
-        # No state was right: what is before the converter (tracing, Grappler, freezing) is at fault, or what was not run.
+        # No state was right: what comes before the converter (tracing, Grappler) is at fault, or what was not run.
         return {"pass": passes.IMPORT, "before": [], "after": []} if bad == 0 else {}
     name = states[bad].name if bad == right + 1 else f"{states[right + 1].name} to {states[bad].name}"
     found = _difference(record, states[right], states[bad], sample, wrong)
