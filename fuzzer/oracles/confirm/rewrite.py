@@ -11,7 +11,6 @@ TensorFlow's values is traced to the pass that brought it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -26,6 +25,7 @@ from fuzzer.execute.runtimes import feed
 from fuzzer.ir import Function, NotEvaluableError, Program
 from fuzzer.oracles.confirm import parts, truth
 from fuzzer.oracles.confirm.rewritten import Difference, Outcome, close, difference
+from fuzzer.oracles.divergence import real_pair
 
 BUDGET_S = 3.0
 """Time for one answer, conversion and truth apart."""
@@ -97,26 +97,39 @@ def _shortened(names: Sequence[str]) -> list[str]:
 
 
 def _judged(record: CaseRun) -> tuple[int, Wrong]:
-    """The sample whose results are furthest from the float64 truth, and a judge of outputs for it."""
-    known = truth.Truth(record)
-    complete = {name: run for name, run in record.runs.items() if run.complete}
+    """The sample that is furthest from TensorFlow on every runtime, and the float64 truth as a judge for it."""
+    complete = [run for run in record.runs.values() if run.complete]
 
-    def ratio(sample: int, outputs: list[Array]) -> float:
-        one = copy.copy(known)
-        one.values, one.bounds = [known.values[sample]], [known.bounds[sample]]
-        run = RuntimeRun("pass", samples=[outputs])
-        return truth.ratios(replace(record, runs={"pass": run}), one)["pass"]
+    def apart(sample: int) -> float:
+        pairs = ((run.samples[sample], record.reference[sample]) for run in complete)
+        return min((_apart(outputs, reference) for outputs, reference in pairs), default=0.0)
 
-    def worst(sample: int) -> float:
-        return min((ratio(sample, run.samples[sample]) for run in complete.values()), default=0.0)
-
-    chosen = max(range(len(record.samples)), key=worst)
-    expected = [value.shape for value in known.values[chosen]]
+    sample = max(range(len(record.samples)), key=apart)
+    alone = replace(record, samples=[record.samples[sample]], reference=[record.reference[sample]])
+    known = truth.Truth(alone)  # of one sample: all of them would cost as much again as confirming did
+    expected = [value.shape for value in known.values[0]]
 
     def wrong(outputs: list[Array]) -> bool:
-        return [np.shape(o) for o in outputs] != expected or ratio(chosen, outputs) > truth.FACTOR
+        if [np.shape(output) for output in outputs] != expected:
+            return True
+        run = RuntimeRun("pass", samples=[outputs])
+        return truth.ratios(replace(alone, runs={"pass": run}), known)["pass"] > truth.FACTOR
 
-    return chosen, wrong
+    return sample, wrong
+
+
+def _apart(outputs: Sequence[Array], reference: Sequence[Array]) -> float:
+    """The largest difference relative to the largest number of its output; NaN and infinity are far off."""
+    worst = 0.0
+    for left, right in zip(outputs, reference, strict=False):
+        if left.shape != right.shape:
+            return float("inf")
+        one, other = real_pair(left, right)
+        with np.errstate(all="ignore"):
+            apart = np.nan_to_num(np.abs(one - other), nan=np.inf, posinf=np.inf)
+        scale = float(np.nan_to_num(np.abs(other), nan=0.0, posinf=0.0).max(initial=0.0))
+        worst = max(worst, float(apart.max(initial=0.0)) / max(scale, 1e-300))
+    return worst
 
 
 def _states(tf: Any, record: CaseRun, stages: Sequence[passes.Pass], sample: int, wrong: Wrong) -> list[_State]:
