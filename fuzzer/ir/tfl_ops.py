@@ -43,6 +43,8 @@ _STATEFUL = ("lstm", "rnn", "svdf", "random", "variable", "var_handle", "call_on
 
 _VERSIONS = (1, 2, 3, 4)
 """Versions of an operator to ask a resolver for: most kernels are registered from the first on, some later."""
+_BASES = ("tf-reference", "tf-builtin")
+"""The kernels that run operators: reference ones, or optimised ones where there are no other."""
 _OPTIMISED = ("tfl.local_response_normalization",)
 """Operators whose reference kernel is known to be wrong (it leaves out the last channel of its window)."""
 
@@ -70,7 +72,6 @@ def call(op: Operation, args: Sequence[Array | None], fixed: Sequence[bool]) -> 
     from tensorflow.lite.tools import flatbuffer_utils
 
     from fuzzer.execute.runtimes import MAKERS
-    from fuzzer.oracles.confirm.parts import BASES
 
     try:
         model = _model(op, args, fixed)
@@ -78,7 +79,7 @@ def call(op: Operation, args: Sequence[Array | None], fixed: Sequence[bool]) -> 
         raise NotEvaluableError(f"{op.name}: {error}") from error
     feeds = [value for value, constant in zip(args, fixed, strict=True) if value is not None and not constant]
     why = ""
-    for base in reversed(BASES) if op.name in _OPTIMISED else BASES:
+    for base in reversed(_BASES) if op.name in _OPTIMISED else _BASES:
         for version in _VERSIONS:
             model.operatorCodes[0].version = version
             content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -57,6 +57,9 @@ def blame(record: CaseRun, wrong: Wrong | None = None, sample: int | None = None
 
     if wrong is None or sample is None:
         sample, wrong = _judged(record)
+    complete = [run for run in record.runs.values() if run.complete]
+    if not complete or not all(wrong(run.samples[sample]) for run in complete):
+        return {"no pass": "not every runtime is wrong against the truth"}
     try:
         stages = passes.dumped(tf, record.case, weights_of(record.case), record.samples)
     except passes.NoDumpsError as error:
