@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fuzzer.build import constants, run_eager, samples_of, trained_weights, weights_of
-from fuzzer.case import Case, Conversion
+from fuzzer.case import RUNTIMES, Case, Conversion
 from fuzzer.case.codec import from_json
 from fuzzer.convert import converter_of, optimised, read, set_options, switches
 from fuzzer.execute import runtimes
@@ -89,6 +89,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         from fuzzer.oracles.confirm import confirm
 
         return confirm(execute(case, stage), Verdict.from_json(request["verdict"]), stage)
+    if command == "rewrite":
+        return rewrite(case, stage)
     if command == "probe":
         return probe(case, int(request["position"]), str(request["runtime"]), stage)
     if command == "ratios":
@@ -210,6 +212,16 @@ def probe(case: Case, position: int, runtime: str, stage: StageCell) -> dict[str
     if record.flat is not None and position < len(record.flat.ops):
         stage.set("probe", f"{position} {record.flat.ops[position].name}")
     return probe_for(record, position, runtime)
+
+
+def rewrite(case: Case, stage: StageCell) -> dict[str, Any]:
+    """The converter pass after which a case is wrong, as evidence, and the defect in words (empty: not known)."""
+    from fuzzer.oracles.confirm import rewrite as rewrites
+
+    record = execute(replace(case, inference=replace(case.inference, runtimes=RUNTIMES)), stage)
+    stage.set("rewrite")
+    found = rewrites.blame(record) if record.content else {"no pass": "it does not convert"}
+    return {"rewrite": found, "message": rewrites.message_of(found)}
 
 
 def ratios(case: Case, stage: StageCell) -> dict[str, Any]:

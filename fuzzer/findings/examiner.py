@@ -222,8 +222,9 @@ class Examiner:
             return None
         ops = {node.op for node in case.model.nodes}
         # Where the title names ops, another chain of ops may be another defect: it is minimised too.
-        known = (f for f in self._findings.values() if f.key == key)
-        return next((f for f in known if set(f.ops) <= ops or not any(op in f.title for op in f.ops)), None)
+        known = [f for f in self._findings.values() if f.key == key]
+        told = (f.blame == "converter" or any(op in f.title for op in f.ops) for f in known)
+        return next((f for f, by_ops in zip(known, told, strict=True) if set(f.ops) <= ops or not by_ops), None)
 
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
         seconds = self._spent()
@@ -265,6 +266,18 @@ class Examiner:
             return {}
         return {CALIBRATED_ON: "NaN or infinity"}
 
+    def _rewritten(self, case: Case, verdict: Verdict) -> Verdict:
+        """The verdict with the converter pass that made the model wrong, where it is found."""
+        self.doing = "looking for the converter's pass"
+        request = {"command": "rewrite", "case": to_json(case), "verdict": verdict.to_json()}
+        answer = self._executor.run(request, self._executor.limits.timeout_for(case) * 3)
+        if isinstance(answer, Death):
+            return replace(verdict, evidence={**verdict.evidence, "no pass": "the process died while looking"})
+        if "bug" in answer.message:
+            raise ExecutorBugError(answer.message["bug"])
+        evidence = {**verdict.evidence, **answer.message["rewrite"]}
+        return replace(verdict, message=answer.message["message"] or verdict.message, evidence=evidence)
+
     # --- making a finding -------------------------------------------------------------------------------
 
     def _settle(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
@@ -283,6 +296,8 @@ class Examiner:
         if final.kind in DEATHS:
             evidence = {**final.evidence, **self._overflowing(case, final)}
             final = replace(final, blame=self._deadly_node(case, final), evidence=evidence)
+        if final.blame == "converter":
+            final = self._rewritten(case, final)
         finding = self._finding(suspicion, case, final, key, times, reduction.complete)
         return self._store(finding, suspicion, case, final, log)
 

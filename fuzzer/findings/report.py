@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzzer.case import Case
+from fuzzer.findings import rewrite_text
 from fuzzer.findings.finding import Finding
 from fuzzer.oracles.death import STACK
 from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
@@ -48,6 +49,7 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
         "",
         *graph_lines(case),
         "",
+        *rewrite_text.section(verdict),
         *_evidence(verdict),
         "## Reproducer",
         "",
@@ -73,7 +75,7 @@ def graph_lines(case: Case) -> list[str]:
 
 
 def _evidence(verdict: Verdict) -> list[str]:
-    hidden = ("log", "message", "promise", STACK)
+    hidden = ("log", "message", "promise", STACK, *rewrite_text.SHOWN)
     shown = {k: v for k, v in verdict.evidence.items() if k not in hidden}
     lines = ["## Evidence", "", *(f"- {k}: `{v}`" for k, v in shown.items())] if shown else ["## Evidence"]
     for key in ("message", "log"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fuzzer.case import RUNTIMES, Case
-from fuzzer.findings import layout, metamorphic_text, run_text
+from fuzzer.findings import layout, metamorphic_text, rewrite_text, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_error_text import against_model, limit, shown_against_model
@@ -128,7 +128,7 @@ class _Script:
         names = weights(case, made)
         rows = samples(case, made) if self.needs_samples else []
         return [
-            *_docstring(title, versions),
+            *_docstring(title, versions, rewrite_text.sentence(self.verdict)),
             *self._imports(),
             *_OUTSIDE,
             *(self._parent() if kind in DEATHS else []),
@@ -428,12 +428,13 @@ def cannot_tell(*error):
 sys.excepthook = cannot_tell'''.splitlines()
 
 
-def _docstring(title: str, versions: str) -> list[str]:
+def _docstring(title: str, versions: str, more_told: str) -> list[str]:
     first, *more = layout.prose(title)
     return [
         f'"""{first}',
         *more,
         "",
+        *(layout.prose(more_told) if more_told else []),
         *layout.prose(f"Found with {versions}."),
         "Exits 1 while the defect is there, 0 when it is gone, 2 when it cannot tell.",
         '"""',

@@ -28,7 +28,7 @@ _SYSTEM = re.compile(
     r"|_ctypes\.|libffi"
 )
 _C_LIBRARY = re.compile(r"libc[-.\d]*\.so[.\d]*$")
-_HEAP = frozenset("malloc calloc realloc free cfree memalign aligned_alloc posix_memalign".split())
+_HEAP = frozenset(["malloc", "calloc", "realloc", "free", "cfree", "memalign", "aligned_alloc", "posix_memalign"])
 """glibc's heap, malloc.c."""
 
 SKIPPED: tuple[tuple[re.Pattern[str], str], ...] = tuple(

@@ -27,9 +27,9 @@ _OPERATORS = {
     **{"ge": ">=", "ss": "<=>", "aa": "&&", "oo": "||", "cm": ",", "pm": "->*", "pt": "->", "ix": "[]", "cl": "()"},
     **{"ng": "-", "ps": "+", "ad": "&", "de": "*", "co": "~", "nt": "!", "pp": "++", "mm": "--", "qu": "?"},
 }
-_UNARY = frozenset("ng ps ad de co nt".split())
+_UNARY = frozenset(["ng", "ps", "ad", "de", "co", "nt"])
 _BINARY = frozenset(
-    "pl mi ml dv rm an or eo aS pL mI mL dV rM aN oR eO ls rs lS rS eq ne lt gt le ge ss aa oo cm pm ix".split()
+    ["pl", "mi", "ml", "dv", "rm", "an", "or", "eo", "aS", "pL", "mI", "mL", "dV", "rM", "aN", "oR", "eO", "ls", "rs", "lS", "rS", "eq", "ne", "lt", "gt", "le", "ge", "ss", "aa", "oo", "cm", "pm", "ix"]
 )
 _OF_TYPE, _OF_EXPRESSION = frozenset(("ti", "st", "at")), frozenset(("te", "sz", "az", "nx", "sp", "tw"))
 _STD = {

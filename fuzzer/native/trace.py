@@ -50,7 +50,7 @@ class Trace:
     def overflow(self) -> bool:
         """Whether the stack itself ran out: the fault is at its end, and there are more frames than fit."""
         return (
-            len(self.frames) == MAX_FRAMES and 0 < self.address and abs(self.address - self.pointer) < _OVERFLOW_BYTES
+            len(self.frames) == MAX_FRAMES and self.address > 0 and abs(self.address - self.pointer) < _OVERFLOW_BYTES
         )
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fuzzer.build import Array, constants, run_eager, samples_of, walk, weights_of
+from fuzzer.build import Array, constants, run_eager, walk, weights_of
 from fuzzer.build.graph import array
 from fuzzer.case import Case
 from fuzzer.execute.record import CaseRun
@@ -72,7 +72,7 @@ class Truth:
         count = JUMP_PERTURBATIONS if jumps(case) else PERTURBATIONS
         flat = record.flat
         longest = max((node_bound.terms(flat, op) for op in flat.ops), default=1.0) if flat is not None else 1.0
-        for sample, reference in zip(samples_of(case), record.reference, strict=True):
+        for sample, reference in zip(record.samples, record.reference, strict=True):
             true = _run(tf, case, sample, weights)
             self.values.append(true.outputs)
             if not true.meaningful:
