@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from fuzzer.execute.record import CaseRun
-from fuzzer.oracles.divergence import Divergence, real_pair
+from fuzzer.oracles.divergence import REFERENCE_RUNTIME, Divergence, real_pair
 from fuzzer.oracles.ranges import spoilt_calibration
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
@@ -41,7 +41,7 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
 
 def look(record: CaseRun) -> Verdict | None:
     """What an audit of the first sample finds: the suspicion, or None."""
-    from fuzzer.oracles.confirm import node_reals, quantised
+    from fuzzer.oracles.confirm import node_exact, node_reals, quantised
     from fuzzer.oracles.confirm.twin import NoTwinError
 
     twin = quantised.twin_of(record)
@@ -49,13 +49,15 @@ def look(record: CaseRun) -> Verdict | None:
     if twin is None or not complete:
         return None
     runtime = complete[int(record.case.id, 16) // ONE_IN % len(complete)]
-    wrong = next(node_reals.disputes(record, twin, (runtime,), samples=1), None)
+    wrong, base = next(node_reals.disputes(record, twin, (runtime,), samples=1), None), quantised.REALS
+    if not wrong and runtime == REFERENCE_RUNTIME:
+        wrong, base = next(node_exact.disputes(record, samples=1), None), node_exact.EXACT
     if wrong:
-        evidence = {"operators": [wrong[0].op.name], "base": quantised.REALS, "runtimes": [runtime]}
+        evidence = {"operators": [wrong[0].op.name], "base": base, "runtimes": [runtime]}
         return Verdict(
             Stage.COMPARE,
             Kind.VALUE,
-            f"{wrong[0].op.name} is far from {quantised.REALS}",
+            f"{wrong[0].op.name} is far from {base}",
             runtime,
             wrong[0].apart,
             "steps",

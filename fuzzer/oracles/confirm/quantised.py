@@ -1,7 +1,8 @@
 """Quantised cases: do the runtimes compute the flatbuffer, and does the flatbuffer compute the model?
 
 Runtimes are judged operator by operator, on the operands each really had: against real arithmetic where the result is
-an integer (`node_reals`), between kernels elsewhere (`nodewise`). What every operator does right, the whole does right.
+an integer (`node_reals`), between kernels elsewhere (`nodewise`), and the reference kernels bit for bit against our own
+integer reference (`node_exact`). What every operator does right, the whole does right.
 
 The flatbuffer is judged by its real twin (`twin`) against the float64 truth of the model. They differ by the rounding
 of the constants, at most half a step each: the predicted noise is how far the twin moves when every quantised constant
@@ -27,7 +28,7 @@ from fuzzer.case import RUNTIMES
 from fuzzer.case.conversion import TFMOT
 from fuzzer.execute.record import CaseRun, RuntimeRun
 from fuzzer.execute.runtimes import feed
-from fuzzer.oracles.confirm import Confirmation, formats, node_bound, node_reals, nodewise
+from fuzzer.oracles.confirm import Confirmation, formats, node_bound, node_exact, node_reals, nodewise
 from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
 from fuzzer.oracles.confirm.node import NodeDivergence
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
@@ -83,6 +84,9 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         return _by_format(record, wrong, told)
     if apart:
         return nodewise.verdict_of(record, suspicion, apart)
+    inexact = next(node_exact.disputes(record), [])
+    if inexact:
+        return nodewise.verdict_of(record, suspicion, inexact, base=node_exact.EXACT)
     return _judge_conversion(record, twin, suspicion)
 
 
