@@ -10,7 +10,6 @@ import click
 from fuzzer.cli import options
 from fuzzer.errors import UserError
 
-
 _ERRORS = ("errors", "asked_wrongly", "unjudged")
 
 

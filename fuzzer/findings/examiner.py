@@ -54,6 +54,8 @@ class Observation:
     verdict: Verdict | None
     why: str
     log: str = ""
+    unjudged: str = ""
+    """What was in the way where nobody could judge it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Outcome:
     what: str
     finding: Finding | None
     why: str = ""
+    unjudged: str = ""
+    """Of a dismissal: what was in the way where nobody could judge it."""
 
 
 class Examiner:
@@ -122,7 +126,7 @@ class Examiner:
         first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
             self.store.dismiss(suspicion, first.why)
-            return Outcome("dismissed", None, first.why)
+            return Outcome("dismissed", None, first.why, first.unjudged)
         key = key_of(first.verdict, scheme)
         known = self._saturated(key, case) or self._propagated.known(first.verdict)
         if known is not None:
@@ -169,7 +173,8 @@ class Examiner:
             raise ExecutorBugError(message["bug"])
         if request["command"] == "confirm":
             tree = message["verdict"]
-            return Observation(Verdict.from_json(tree) if tree else None, message["why"])
+            unjudged = str(message.get("unjudged", ""))
+            return Observation(Verdict.from_json(tree) if tree else None, message["why"], unjudged=unjudged)
         if goal is None and message["verdicts"]:
             return self.observe(case, Verdict.from_json(message["verdicts"][0]))
         return Observation(None, "the process came through this time")

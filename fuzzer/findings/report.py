@@ -32,7 +32,8 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
         "",
         _PROPAGATION if verdict.evidence.get(SPECIAL_OPERANDS) else _WHAT[verdict.kind],
         "",
-        f"- severity: {finding.severity:g} {finding.unit}",
+        f"- severity: {finding.severity:g} {finding.unit}"
+        + (f", {finding.ulp:g} ulp of the output's largest value" if finding.ulp else ""),
         f"- runtimes: {', '.join(finding.runtimes)}",
         f"- entry, quantisation: {finding.entry}, {finding.quantisation}",
         f"- repeatability: {finding.reproduced} of {finding.repeats} fresh processes",
