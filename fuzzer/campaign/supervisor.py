@@ -304,6 +304,8 @@ class Supervisor:
         while not examination.outcomes.empty():
             outcome = examination.outcomes.get()
             self.statistics.dismissed += outcome.what == "dismissed"
+            if outcome.unjudged:
+                self.statistics.health.take_unjudged(outcome.unjudged)
             if outcome.what == "new" and outcome.finding is not None:
                 self._new.add(outcome.finding.id)
                 self._newest = outcome.finding.title

@@ -55,6 +55,8 @@ class Observation:
     verdict: Verdict | None
     why: str
     log: str = ""
+    unjudged: str = ""
+    """What was in the way where nobody could judge it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Outcome:
     what: str
     finding: Finding | None
     why: str = ""
+    unjudged: str = ""
+    """Of a dismissal: what was in the way where nobody could judge it."""
 
 
 class Examiner:
@@ -131,7 +135,7 @@ class Examiner:
         first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
             self.store.dismiss(suspicion, first.why, self._spent())
-            return Outcome("dismissed", None, first.why)
+            return Outcome("dismissed", None, first.why, first.unjudged)
         self._explained.update(explained_by(suspicion, first.verdict))
         key = key_of(first.verdict, scheme)
         known = self._saturated(key, case) or self._propagated.known(first.verdict)
@@ -180,7 +184,8 @@ class Examiner:
             raise ExecutorBugError(message["bug"])
         if request["command"] == "confirm":
             tree = message["verdict"]
-            return Observation(Verdict.from_json(tree) if tree else None, message["why"])
+            unjudged = str(message.get("unjudged", ""))
+            return Observation(Verdict.from_json(tree) if tree else None, message["why"], unjudged=unjudged)
         if goal is None and message["verdicts"]:
             return self.observe(case, Verdict.from_json(message["verdicts"][0]))
         return Observation(None, "the process came through this time")

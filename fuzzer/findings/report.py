@@ -36,7 +36,8 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
         _PROPAGATION if verdict.evidence.get(SPECIAL_OPERANDS) else _WHAT[verdict.kind],
         *([str(promise)] if (promise := verdict.evidence.get("promise")) else []),
         "",
-        f"- severity: {finding.severity:g} {finding.unit}",
+        f"- severity: {finding.severity:g} {finding.unit}"
+        + (f", {finding.ulp:g} ulp of the output's largest value" if finding.ulp else ""),
         f"- runtimes: {', '.join(finding.runtimes)}",
         f"- entry, quantisation: {finding.entry}, {finding.quantisation}",
         *([f"- relation: {case.inference.relation}"] if case.inference.relation != "none" else []),

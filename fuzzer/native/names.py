@@ -29,7 +29,41 @@ _OPERATORS = {
 }
 _UNARY = frozenset(["ng", "ps", "ad", "de", "co", "nt"])
 _BINARY = frozenset(
-    ["pl", "mi", "ml", "dv", "rm", "an", "or", "eo", "aS", "pL", "mI", "mL", "dV", "rM", "aN", "oR", "eO", "ls", "rs", "lS", "rS", "eq", "ne", "lt", "gt", "le", "ge", "ss", "aa", "oo", "cm", "pm", "ix"]
+    [
+        "pl",
+        "mi",
+        "ml",
+        "dv",
+        "rm",
+        "an",
+        "or",
+        "eo",
+        "aS",
+        "pL",
+        "mI",
+        "mL",
+        "dV",
+        "rM",
+        "aN",
+        "oR",
+        "eO",
+        "ls",
+        "rs",
+        "lS",
+        "rS",
+        "eq",
+        "ne",
+        "lt",
+        "gt",
+        "le",
+        "ge",
+        "ss",
+        "aa",
+        "oo",
+        "cm",
+        "pm",
+        "ix",
+    ]
 )
 _OF_TYPE, _OF_EXPRESSION = frozenset(("ti", "st", "at")), frozenset(("te", "sz", "az", "nx", "sp", "tw"))
 _STD = {

@@ -10,7 +10,8 @@ from fuzzer.findings.hiding import count_line
 from fuzzer.screen.health import verdict_line
 from fuzzer.screen.text import count, duration, one_line, percent, rate, severity, short_count, tally, ulps, urgency
 
-SHOW_HIDDEN = "python -m fuzzer status --hidden shows them"
+_STATUS_HIDDEN = "python -m fuzzer status --hidden"
+SHOW_HIDDEN = f"{_STATUS_HIDDEN} shows them"
 MAX_LINE = 160
 NARROW = 100
 
@@ -113,7 +114,7 @@ def _titles(snapshot: Snapshot, hidden: bool) -> list[str]:
     lines = [f"findings: {len(listed)} in {where}, {fresh} new (+)", *_rows(listed)]
     left_out = [t for t in snapshot.titles if t.hidden]
     if left_out:
-        how = "listed below" if hidden else SHOW_HIDDEN + _elsewhere(snapshot)
+        how = "listed below" if hidden else f"{_STATUS_HIDDEN}{_elsewhere(snapshot)} shows them"
         lines.append(f"  {count_line((t.hidden for t in left_out), how)}")
     for why in dict.fromkeys(sorted(t.hidden for t in left_out)) if hidden else ():
         some = [t for t in left_out if t.hidden == why]
@@ -135,7 +136,7 @@ def _rows(titles: Sequence[TitleLine]) -> list[str]:
 def _elsewhere(snapshot: Snapshot) -> str:
     """The option that names a folder of findings which is not the default one."""
     plain = snapshot.crashes_dir in ("", "crashes")
-    return "" if plain else f" with --crashes {shlex.quote(snapshot.crashes_dir)}"
+    return "" if plain else f" --crashes {shlex.quote(snapshot.crashes_dir)}"
 
 
 def _next_steps(snapshot: Snapshot) -> list[str]:

@@ -256,7 +256,7 @@ def test_status_leaves_out_known_behaviour_and_shows_it_when_asked(tmp_path: Pat
     assert "compare: mine" in plain and "hidden" not in plain
     out = fuzzer("status", "--crashes", folder, "--known", mine).stdout
     assert "compare: plain" in out and "compare: mine" not in out
-    assert "1 title is hidden (python -m fuzzer status --hidden shows them" in out
+    assert f"1 title is hidden (python -m fuzzer status --hidden --crashes {folder} shows them)" in out
     assert "compare: mine" in fuzzer("status", "--crashes", folder, "--known", mine, "--hidden").stdout
     mine.write_text("[[known]]\n")
     refused("status", "--crashes", folder, "--known", mine, says="entry 1 lacks id")

@@ -13,8 +13,10 @@ import pytest
 from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, to_json
 from fuzzer.errors import GenerateAnother
 from fuzzer.execute import Executor, Reply
+from fuzzer.findings.examiner import run_script
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.propagated import MAX_LOOKS, Propagated
+from fuzzer.findings.script import reproducer
 from fuzzer.mutate import generate
 from fuzzer.ops import TensorType, registry
 from fuzzer.oracles import Kind, Stage, Verdict
@@ -172,6 +174,8 @@ def test_infinity_that_a_kernel_clamps_is_propagation_named_per_op_and_runtime(r
     # Asked again with what was found, as the examiner does: the same answer.
     again = real.run({"command": "confirm", "case": to_json(case), "verdict": verdict}, 60.0)
     assert isinstance(again, Reply) and again.message["verdict"]["message"] == verdict["message"]
+    # The reproducer, as its receiver runs it, finds the defect.
+    assert run_script(reproducer(case, Verdict.from_json(verdict), "title", "versions")) == 1
 
 
 @pytest.mark.slow

@@ -22,14 +22,19 @@ NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.CALIBRATION})
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The outcome: the sharpened verdict, or None and why not."""
+    """The outcome: the sharpened verdict, or None and why not.
+
+    `unjudged` says in a few words what is in the way where nobody can tell; empty where it was judged.
+    """
 
     verdict: Verdict | None
     why: str
+    unjudged: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"verdict": self.verdict.to_json() if self.verdict else None, "why": self.why}
+        verdict = self.verdict.to_json() if self.verdict else None
+        return {"verdict": verdict, "why": self.why, "unjudged": self.unjudged}
 
 
 def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, Any]:
@@ -64,7 +69,8 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         return Confirmation(None, "did not happen again")
     stage.set("confirm")
     if ranges.spoilt_calibration(record):
-        return Confirmation(None, "the representative data hold NaN or infinity: their scales mean nothing")
+        why = "the representative data hold NaN or infinity: their scales mean nothing"
+        return Confirmation(None, why, "calibrated on NaN or infinity")
     judge = quantised.confirm if quantised_case else truth.confirm
     if suspicion.kind is Kind.NAN_PROPAGATION:
         # One defect, one title: where numbers are wrong as well, they tell it.

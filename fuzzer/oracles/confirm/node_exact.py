@@ -1,7 +1,7 @@
 """Node by node, bit for bit: the runtime's reference kernels against our own integer reference (`fuzzer.reference`).
 
-Real arithmetic allows a kernel its rounding. The reference kernels have none to choose: what they compute is written down,
-so one code at one element is a difference.
+Real arithmetic allows a kernel its rounding. The reference kernels have none to choose: what they compute is written
+down, so one code at one element is a difference.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fuzzer import reference
+from fuzzer.build import Array
 from fuzzer.errors import UserError
 from fuzzer.execute.record import CaseRun
 from fuzzer.oracles.confirm import node_bound, parts
@@ -45,7 +46,7 @@ def disputes(record: CaseRun, samples: int | None = None) -> Iterator[list[NodeD
 
 
 def _judge(
-    record: CaseRun, node: reference.Node, position: int, tensors: dict[int, parts.Array], sample: int
+    record: CaseRun, node: reference.Node, position: int, tensors: dict[int, Array], sample: int
 ) -> NodeDivergence | None:
     assert record.flat is not None
     op = record.flat.ops[position]
