@@ -34,8 +34,10 @@ def segment_sum(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     source, values = given(node, operands, 0)
     need_dtype(node, source, ("int32",))
     segments = integers(node, operands, 1)
-    need(len(segments) == len(values) and list(segments) == sorted(segments), node, "segments that do not ascend")
-    made = np.zeros((segments[-1] + 1 if segments else 0, *values.shape[1:]), values.dtype)
+    # As upstream: from 0, by steps of 0 or 1.
+    dense = sorted(set(segments)) == list(range(len(set(segments)))) and list(segments) == sorted(segments)
+    need(len(segments) == len(values) and dense, node, f"segments {segments}")
+    made = np.zeros((len(set(segments)), *values.shape[1:]), values.dtype)
     np.add.at(made, list(segments), values)
     return [made]
 
