@@ -63,8 +63,8 @@ def both(op: str, codes: Array, *arguments: Any, **fields: Any) -> tuple[Array, 
     return reference.evaluate(content, {0: codes})[1], runtime(content, {0: codes})[1]
 
 
-def agree_without_reference_kernel(content: bytes, feeds: dict[int, Array], result: int) -> None:
-    """The same for an operator that BUILTIN_REF does not register: against the built-in kernels, no delegate."""
+def builtin(content: bytes, feeds: dict[int, Array], result: int) -> Array:
+    """One result under the optimised built-in kernels, without a delegate."""
     import tensorflow as tf
 
     kinds = tf.lite.experimental.OpResolverType
@@ -75,4 +75,10 @@ def agree_without_reference_kernel(content: bytes, feeds: dict[int, Array], resu
     for index, value in feeds.items():
         interpreter.set_tensor(index, value)
     interpreter.invoke()
-    np.testing.assert_array_equal(reference.evaluate(content, feeds)[result], interpreter.get_tensor(result))
+    made: Array = interpreter.get_tensor(result)
+    return made
+
+
+def agree_without_reference_kernel(content: bytes, feeds: dict[int, Array], result: int) -> None:
+    """Asserts agreement on an operator that BUILTIN_REF does not register, with the built-in kernels."""
+    np.testing.assert_array_equal(reference.evaluate(content, feeds)[result], builtin(content, feeds, result))
