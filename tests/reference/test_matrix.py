@@ -105,6 +105,16 @@ def test_an_int32_bias_of_int16_is_what_it_says() -> None:
     assert found[0][0][0] == 3400
 
 
+def test_products_beyond_32_bits_saturate() -> None:
+    """The runtime (TensorFlow 2.21) gives -32768 for both signs: its conversion from double has no check."""
+    rows, weights = tensor("int16", (1, 1), 1.0), Operand("int8", (2, 1), 1.0).constant(np.ones((2, 1), np.int8))
+    for value in (10**12, 1 << 40):
+        bias = Operand("int64", (2,)).constant(np.array([value, -value], np.int64))
+        result = [tensor("int16", (1, 2), 0.5)]
+        content = build("FULLY_CONNECTED", [rows, weights, bias], result, "FullyConnectedOptions", 9)
+        assert reference.evaluate(content, {0: np.ones((1, 1), np.int16)})[3].tolist() == [[32767, -32768]]
+
+
 @pytest.mark.parametrize(
     ("operands", "reason"),
     [
