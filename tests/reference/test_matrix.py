@@ -88,6 +88,14 @@ def test_batch_matmul(dtype: str, constant: bool) -> None:
         compare(build("BATCH_MATMUL", [left, right], [result], "BatchMatMulOptions", 3, **fields), feeds)
 
 
+@pytest.mark.slow
+def test_batch_matmul_of_codes() -> None:
+    random = np.random.default_rng(17)
+    left, right = tensor("int8", (2, 3, 5)), tensor("int8", (5, 4))
+    content = build("BATCH_MATMUL", [left, right], [tensor("int32", (2, 3, 4))], "BatchMatMulOptions", 3)
+    compare(content, {0: codes(random, left), 1: codes(random, right)})
+
+
 def test_an_int32_bias_of_int16_is_what_it_says() -> None:
     """Without `quantizedBiasType` the runtime (TensorFlow 2.21) reads an int32 bias as int64: garbage, not run here."""
     rows, weights = tensor("int16", (4, 3), 0.01), Operand("int8", (2, 3), 0.01)
