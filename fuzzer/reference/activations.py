@@ -97,7 +97,9 @@ def prelu(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     slope, alpha = given(node, operands, 1)
     scale = scale_of(node, target)
     need_dtype(node, slope, BYTES)
-    need(np.broadcast_shapes(values.shape, alpha.shape) == values.shape, node, "alpha is larger than the operand")
+    aligned = zip(alpha.shape[::-1], values.shape[::-1], strict=False)
+    fits = alpha.ndim <= values.ndim and all(size in (1, whole) for size, whole in aligned)
+    need(fits, node, f"alpha of shape {alpha.shape} for {values.shape}")
     factors = alpha.astype(np.int64) - zero_point_of(node, slope)
     positive = multiply_by_quantized_multiplier(values, *quantize_multiplier(float(scale_of(node, source) / scale)))
     negative = multiply_by_quantized_multiplier(

@@ -20,6 +20,8 @@ BYTES = ("int8", "uint8")
 QUANTISED = ("int8", "uint8", "int16")
 """Types of quantised activations."""
 
+_SMALLEST_SCALE = 2.0**-40  # and its inverse the largest: a quotient of products of three stays finite in float32
+
 
 def need(condition: object, node: Node, reason: str) -> None:
     """Raise UnsupportedError with `reason` unless the condition holds."""
@@ -61,10 +63,10 @@ def is_quantised(operand: Tensor) -> bool:
 
 
 def scale_of(node: Node, operand: Tensor) -> np.float32:
-    """The one scale of a per-tensor quantised tensor, float32, positive and finite."""
+    """The one scale of a per-tensor quantised tensor, float32; refused where no multiplier can hold it."""
     need(len(operand.scales) == 1, node, f"tensor {operand.name!r} has {len(operand.scales)} scales, one is needed")
     scale = np.float32(operand.scales[0])
-    need(np.isfinite(scale) and scale > 0, node, f"tensor {operand.name!r} has the scale {scale}")
+    need(_SMALLEST_SCALE <= scale <= 1 / _SMALLEST_SCALE, node, f"tensor {operand.name!r} has the scale {scale}")
     return scale
 
 

@@ -28,7 +28,7 @@ def conv_2d(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     need(depth > 0 and image.shape[3] % depth == 0, node, f"{image.shape[3]} channels under a filter of {depth}")
     groups = image.shape[3] // depth
     need(groups > 0 and out % groups == 0, node, f"{out} filters in {groups} groups")
-    seen = patches(image, axes).astype(np.float64)
+    seen = patches(image.astype(np.float64), axes)
     parts = []
     for group in range(groups):
         part = seen[..., group * depth : (group + 1) * depth]
@@ -48,7 +48,7 @@ def depthwise_conv_2d(node: Node, operands: Sequence[Array | None]) -> list[Arra
     depth = image.shape[3]
     need(depth > 0 and out % depth == 0, node, f"{out} filters for {depth} channels")
     filters = kernel[0].reshape(height, width, depth, out // depth)
-    seen = patches(image, axes).astype(np.float64)
+    seen = patches(image.astype(np.float64), axes)
     products = np.einsum("nrchwi,hwim->nrcim", seen, filters.astype(np.float64))
     sums = with_bias(node, operands, 2, products.reshape(*products.shape[:3], out))
     return [rescale(node, sums, real_multipliers(node, source, factor))]

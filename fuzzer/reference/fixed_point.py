@@ -20,7 +20,7 @@ INT32_MIN = -(1 << 31)
 INT32_MAX = (1 << 31) - 1
 
 _SMALLEST_SHIFT = -31  # below it every bit is shifted out: the multiplier is flushed to zero
-_LARGEST_SHIFT = 30  # above it `1 << shift` is no 32-bit number: the runtime's result is undefined
+_LARGEST_SHIFT = 31  # above it the runtime shifts an int by 32 bits or more: its result is undefined
 _LARGEST_WIDE_SHIFT = 14  # the same for 64-bit accumulators, whose products are shifted right by 15 - shift
 _REDUCED_MAX = 0x7FFF  # the 16-bit multiplier of 64-bit accumulators saturates here
 
@@ -56,7 +56,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     """A double as (31-bit multiplier, shift to the left); below 2^-32 both are 0.
 
     `QuantizeMultiplier` of TensorFlow Lite `kernels/internal/quantization_util.cc`. Raises MultiplierError for an
-    infinite or undefined multiplier, on which the runtime aborts, and from 2^30 on.
+    infinite or undefined multiplier, on which the runtime aborts, and from 2^31 on.
     """
     if real == 0.0:
         return 0, 0

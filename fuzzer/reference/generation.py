@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fuzzer.reference.affine import given, is_quantised, need, need_dtype, truncating_divide
+from fuzzer.reference.affine import given, is_quantised, limits, need, need_dtype, truncating_divide
 from fuzzer.reference.fixed_point import Array
 from fuzzer.reference.graph import Node
 from fuzzer.reference.moving import axis_of, integers
@@ -131,6 +131,18 @@ def floor_mod(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     return [np.mod(a, b)]
 
 
+def power(node: Node, operands: Sequence[Array | None]) -> list[Array]:
+    """POW of int32; a negative exponent is refused as the runtime does, and so is what leaves 32 bits.
+
+    The runtime goes through double and casts, which C++ leaves undefined where the result does not fit.
+    """
+    a, b = _two(node, operands, ("int32",))
+    need((b >= 0).all(), node, "a negative exponent")
+    real = np.power(a.astype(np.float64), b)
+    need((np.abs(real) <= limits(np.int32)[1]).all(), node, "a result that leaves 32 bits")
+    return [real.astype(np.int32)]
+
+
 def add_n(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     """ADD_N of int32, wrapping."""
     source, total = given(node, operands, 0)
@@ -165,6 +177,7 @@ KERNELS = {
     "SCATTER_ND": scatter_nd,
     "FLOOR_DIV": floor_div,
     "FLOOR_MOD": floor_mod,
+    "POW": power,
     "ADD_N": add_n,
     "BITWISE_XOR": bitwise_xor,
     "RIGHT_SHIFT": right_shift,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fuzzer.reference.affine import given, need, need_dtype, scale_of, zero_point_of
-from fuzzer.reference.fixed_point import Array
+from fuzzer.reference.fixed_point import Array, wrap32
 from fuzzer.reference.graph import Node
 from fuzzer.reference.options import flag, option
 from fuzzer.reference.products import activations, rescale, rescale_in_double, weights, with_bias
@@ -39,23 +39,31 @@ def fully_connected(node: Node, operands: Sequence[Array | None]) -> list[Array]
 
 
 def batch_matmul(node: Node, operands: Sequence[Array | None]) -> list[Array]:
-    """BATCH_MATMUL of int8, or of int16 without zero points; batches broadcast."""
+    """BATCH_MATMUL of int8, or of int16 without zero points; batches broadcast.
+
+    int8 to int32 is the plain product of the codes, without scales (`EvalInt8Int32`).
+    """
     one, left = given(node, operands, 0)
     two, right = given(node, operands, 1)
     name = need_dtype(node, one, ("int8", "int16"))
     need(need_dtype(node, two, ("int8", "int16")) == name, node, "operands of two types")
-    target = node.outputs[0]
-    need(target.dtype == name, node, f"{name} to {target.dtype}")
-    points = [zero_point_of(node, t) for t in (one, two, target)]
-    need(name == "int8" or not any(points), node, "int16 with a zero point")
     need(left.ndim >= 2 and right.ndim >= 2, node, "operands of rank below 2")
+    target = node.outputs[0]
+    plain = (name, target.dtype) == ("int8", "int32")
+    need(plain or target.dtype == name, node, f"{name} to {target.dtype}")
+    points = (0, 0) if plain else (zero_point_of(node, one), zero_point_of(node, two))
+    need(not plain or not any((*one.zero_points, *two.zero_points)), node, "a plain product of codes with a zero point")
+    need(name == "int8" or not any((*points, zero_point_of(node, target))), node, "int16 with a zero point")
     a, b = left.astype(np.float64) - points[0], right.astype(np.float64) - points[1]
     a = a.swapaxes(-1, -2) if flag(node, "adjX") else a
     b = b.swapaxes(-1, -2) if flag(node, "adjY") else b
     need(a.shape[-1] == b.shape[-2], node, "operand shapes do not match")
+    sums = np.rint(a @ b).astype(np.int64)
+    if plain:
+        return [wrap32(sums).astype(np.int32)]
     # float32 product of the scales, divided in double (`GetQuantizedConvolutionMultipler`).
     real = float(scale_of(node, one) * scale_of(node, two)) / float(scale_of(node, target))
-    return [rescale(node, np.rint(a @ b).astype(np.int64), [real])]
+    return [rescale(node, sums, [real])]
 
 
 KERNELS = {

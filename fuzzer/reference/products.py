@@ -108,7 +108,8 @@ def rescale(node: Node, sums: Array, reals: Sequence[float]) -> Array:
 def rescale_in_double(node: Node, sums: Array, reals: Sequence[float]) -> Array:
     """Sums times their channel's multiplier in double, ties away from zero, clamped, as the output's codes.
 
-    Products beyond 32 bits saturate; in the runtime the conversion is undefined (x86 gives -2^31 for both signs).
+    Products beyond 32 bits saturate; the runtime (TensorFlow 2.21) converts them without a check, which gives 0 or the
+    smallest code where the largest is right.
     """
     held = sums if accumulates_in_64_bits(node) else wrap32(sums)
     product = held.astype(np.float64) * np.asarray(reals, np.float64)

@@ -33,6 +33,7 @@ MODULES: tuple[str, ...] = (
     "pooling",
     "reduction",
     "resizing",
+    "scattering",
     "slicing",
     "softmax",
 )

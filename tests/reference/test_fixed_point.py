@@ -59,7 +59,7 @@ def test_a_multiplier_is_the_nearest_31_bits(real: float) -> None:
     assert abs(Fraction(multiplier) * Fraction(2) ** (shift - 31) - Fraction(real)) <= Fraction(2) ** (shift - 32)
 
 
-@pytest.mark.parametrize("real", [float("inf"), float("nan"), 2.0**30])
+@pytest.mark.parametrize("real", [float("inf"), float("nan"), 2.0**31])
 def test_a_multiplier_that_no_kernel_can_use_is_refused(real: float) -> None:
     with pytest.raises(MultiplierError):
         quantize_multiplier(real)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fuzzer import reference
+from fuzzer.reference import UnsupportedError
 from tests.reference.builder import Array, Operand, build, codes, compare, tensor
 
 TYPES = ("int8", "uint8", "int16", "int32", "int64", "bool")
@@ -121,6 +122,15 @@ def test_add_n_and_zeros() -> None:
     feeds = {place: codes(random, fed) for place in range(3)}
     compare(build("ADD_N", [fed] * 3, [fed], "AddNOptions"), feeds)
     compare(build("ZEROS_LIKE", [fed], [fed], "ZerosLikeOptions"), {0: feeds[0]})
+
+
+def test_integer_powers() -> None:
+    left, right = np.array([[-3], [0], [2], [7]], np.int32), np.array([0, 1, 5, 11], np.int32)
+    operands = [tensor("int32", left.shape), tensor("int32", right.shape)]
+    compare(build("POW", operands, [tensor("int32", (4, 4))], "PowOptions"), {0: left, 1: right})
+    content = build("POW", [operands[0], constant([40])], [tensor("int32", (4, 1))], "PowOptions")
+    with pytest.raises(UnsupportedError, match="leaves 32 bits"):
+        reference.evaluate(content, {0: left})
 
 
 def test_a_division_by_zero_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fuzzer import reference
 from fuzzer.reference import UnsupportedError
-from tests.reference.unary import ZERO_ONE, agree, both, every_code, one, quantisation
+from tests.reference.unary import ZERO_ONE, agree, agree_without_reference_kernel, both, every_code, one, quantisation
 
 EIGHT = ("int8", "uint8")
 TABLE_SCALES = (1 / 4096, 1 / 2048, 1 / 1024, 3e-4, 1e-3, 1e-5, 0.1)
@@ -62,6 +62,13 @@ def test_roots_of_every_code_that_is_not_negative(op: str, dtype: str) -> None:
         source, target = quantisation(random, dtype), quantisation(random, dtype)
         codes = every_code(dtype)
         agree(op, codes[codes.astype(int) >= source[1]], source, target)
+
+
+def test_elu_of_every_code() -> None:
+    random = np.random.default_rng(34)
+    for _ in range(12):
+        content = one("ELU", every_code("int8"), quantisation(random, "int8"), quantisation(random, "int8"))
+        agree_without_reference_kernel(content, {0: every_code("int8")}, 1)
 
 
 def test_a_root_of_a_negative_value_is_refused() -> None:

@@ -88,6 +88,14 @@ def test_batch_matmul(dtype: str, constant: bool) -> None:
         compare(build("BATCH_MATMUL", [left, right], [result], "BatchMatMulOptions", 3, **fields), feeds)
 
 
+@pytest.mark.slow
+def test_batch_matmul_of_codes() -> None:
+    random = np.random.default_rng(17)
+    left, right = tensor("int8", (2, 3, 5)), tensor("int8", (5, 4))
+    content = build("BATCH_MATMUL", [left, right], [tensor("int32", (2, 3, 4))], "BatchMatMulOptions", 3)
+    compare(content, {0: codes(random, left), 1: codes(random, right)})
+
+
 def test_an_int32_bias_of_int16_is_what_it_says() -> None:
     """Without `quantizedBiasType` the runtime (TensorFlow 2.21) reads an int32 bias as int64: garbage, not run here."""
     rows, weights = tensor("int16", (4, 3), 0.01), Operand("int8", (2, 3), 0.01)
@@ -103,6 +111,16 @@ def test_an_int32_bias_of_int16_is_what_it_says() -> None:
     assert found[0] == found[1]
     # Codes 0, 1000, 2000 times 1, -2, 3 are 4000, plus 30000, times 0.0001 / 0.001.
     assert found[0][0][0] == 3400
+
+
+def test_products_beyond_32_bits_saturate() -> None:
+    """The runtime (TensorFlow 2.21) gives -32768 for both signs: its conversion from double has no check."""
+    rows, weights = tensor("int16", (1, 1), 1.0), Operand("int8", (2, 1), 1.0).constant(np.ones((2, 1), np.int8))
+    for value in (10**12, 1 << 40):
+        bias = Operand("int64", (2,)).constant(np.array([value, -value], np.int64))
+        result = [tensor("int16", (1, 2), 0.5)]
+        content = build("FULLY_CONNECTED", [rows, weights, bias], result, "FullyConnectedOptions", 9)
+        assert reference.evaluate(content, {0: np.ones((1, 1), np.int16)})[3].tolist() == [[32767, -32768]]
 
 
 @pytest.mark.parametrize(

@@ -61,3 +61,24 @@ def both(op: str, codes: Array, *arguments: Any, **fields: Any) -> tuple[Array, 
     """What the reference and what the runtime computes, where they are known to differ."""
     content = one(op, codes, *arguments, **fields)
     return reference.evaluate(content, {0: codes})[1], runtime(content, {0: codes})[1]
+
+
+def builtin(content: bytes, feeds: dict[int, Array], result: int) -> Array:
+    """One result under the optimised built-in kernels, without a delegate."""
+    import tensorflow as tf
+
+    kinds = tf.lite.experimental.OpResolverType
+    interpreter = tf.lite.Interpreter(
+        model_content=content, experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    interpreter.allocate_tensors()
+    for index, value in feeds.items():
+        interpreter.set_tensor(index, value)
+    interpreter.invoke()
+    made: Array = interpreter.get_tensor(result)
+    return made
+
+
+def agree_without_reference_kernel(content: bytes, feeds: dict[int, Array], result: int) -> None:
+    """Asserts agreement on an operator that BUILTIN_REF does not register, with the built-in kernels."""
+    np.testing.assert_array_equal(reference.evaluate(content, feeds)[result], builtin(content, feeds, result))
