@@ -4,4 +4,4 @@ from fuzzer.native.build import NoLibrary
 from fuzzer.native.library import cache_folder, library, library_path, problem
 from fuzzer.native.trace import Frame, Trace
 
-__all__ = ["NoLibrary", "Frame", "Trace", "cache_folder", "library", "library_path", "problem"]
+__all__ = ["Frame", "NoLibrary", "Trace", "cache_folder", "library", "library_path", "problem"]

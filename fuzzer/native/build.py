@@ -1,8 +1,8 @@
 """Compiles the C sources of this folder into one shared library. Standard library only: `setup.py` runs it too.
 
 The library's name holds a digest of the sources and flags, so one that is out of date is never loaded, whoever left it
-there. It is searched beside the sources (an installation compiled it) and then in the user's cache folder (the first use
-compiled it); both come from `compile_library`.
+there. It is searched beside the sources (an installation compiled it) and then in the user's cache folder (the first
+use compiled it); both come from `compile_library`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,12 @@ def _compile(command: list[str]) -> str:
     """Runs a compiler. Empty when it succeeded, else the line that says why not."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=COMPILE_TIMEOUT_S
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMPILE_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as failed:
         return " ".join(str(failed).split())

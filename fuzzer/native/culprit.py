@@ -1,7 +1,7 @@
 """The function that names a defect: the innermost frame of a stack that is nobody's helper.
 
-What is passed over is a visible table. A helper that many operators share would make one title of many defects; a driver
-that calls everything says nothing; a variant that is chosen by the processor differs between two machines.
+What is passed over is a visible table. A helper that many operators share would make one title of many defects; a
+driver that calls everything says nothing; a variant that is chosen by the processor differs between two machines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SYSTEM = re.compile(
     r"|_ctypes\.|libffi"
 )
 _C_LIBRARY = re.compile(r"libc[-.\d]*\.so[.\d]*$")
-_HEAP = frozenset("malloc calloc realloc free cfree memalign aligned_alloc posix_memalign".split())
+_HEAP = frozenset(["malloc", "calloc", "realloc", "free", "cfree", "memalign", "aligned_alloc", "posix_memalign"])
 """glibc's heap, malloc.c."""
 
 SKIPPED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -44,14 +44,27 @@ SKIPPED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"mlir::(detail|impl|OpTrait|op_definition_impl)::", "dispatch between classes of MLIR"),
         (r"mlir::(?!TF|lite\b|quant\b|odml\b)\w+$", "drivers of MLIR: applyPatternsGreedily, verify"),
         (r"mlir::(?!TF)[A-Z]\w*::", "MLIR's own classes: values, attributes, rewriters, the pass manager"),
+        (r"mlir::(\w+::)+\w+Op(\w*Adaptor\w*)?::(create|build|[gs]et\w*)$", "what is generated for every operation"),
         (r"mlir::quant::\w*Type::", "types of MLIR, asked by every quantisation pattern"),
-        (r"tflite::(RuntimeShape|ArithmeticParams|IntArrayFromInitializer|StridedSliceParams)\b", "types.h of TFLite"),
-        (r"tflite::(Matching|FlatSize|NumElements|SizeOf|NumDim|NumInput|NumOutput|HaveSame|SubscriptToIndex)", "sizes"),
+        (
+            r"tflite::(RuntimeShape\b|ArithmeticParams\b|StridedSliceParams\b|NdArrayDesc)",
+            "types.h and common.h of TFLite",
+        ),
+        (
+            r"tflite::(Matching|FlatSize|NumElements|SizeOf|NumDim|NumInput|NumOutput|HaveSame|SubscriptToIndex)",
+            "sizes",
+        ),
         (r"tflite::Get(Input|Output|Temporary|Intermediates|Optional|Variable|Tensor|Quantized)\w*$", "kernel_util.h"),
         (r"tflite::(Populate|Calculate|Checked|Compute|Convert)\w*$", "kernel_util.h and padding.h of TFLite"),
-        (r"tflite::(\w*QuantizeMultiplier|MultiplyBy|Preprocess|NudgeQ|GetInvSqrt|Saturating|Rounding)", "quantization_util.h"),
+        (
+            r"tflite::(\w*QuantizeMultiplier|MultiplyBy|Preprocess|NudgeQ|GetInvSqrt|Saturating|Rounding)",
+            "quantization_util.h",
+        ),
         (r"tflite::(tensor_utils|cpu_backend_gemm|cpu_backend_threadpool|micro)::", "vector arithmetic of TFLite"),
-        (r"tflite::(reference_ops|optimized_ops|reference_integer_ops)::(Get|Broadcast\w*Slow|NdArrayDesc)", "broadcasting"),
+        (
+            r"tflite::(reference_ops|optimized_ops|reference_integer_ops)::(Get|Broadcast\w*Slow|NdArrayDesc)",
+            "broadcasting",
+        ),
         (r"_GLOBAL__|_start$|_init$", "start of a module"),
     )
 )
@@ -75,7 +88,7 @@ class Culprit:
     """Who is to blame for a death, as far as the stack tells."""
 
     function: str = ""
-    """The plain name; the module's where its symbols are stripped; empty where nothing of the stack under test is there."""
+    """The plain name; the module's where its symbols are stripped; empty where nothing of the stack under test ran."""
     kernel: str = ""
     """The TFLite kernel that was at work: `conv`, `reverse`."""
     pass_: str = ""
@@ -117,9 +130,7 @@ def culprit_of_samples(samples: Sequence[Trace]) -> Culprit:
 
 def stack_lines(trace: Trace) -> list[str]:
     """The stack for people, innermost first: `module function`, or `module +0xoffset` where there is no symbol."""
-    return [
-        f"{module_name(frame)} {function_at(frame) or f'+{frame.offset:#x}'}" for frame in trace.frames[:MAX_STACK]
-    ]
+    return [f"{module_name(frame)} {function_at(frame) or f'+{frame.offset:#x}'}" for frame in trace.frames[:MAX_STACK]]
 
 
 def reason_to_skip(name: str) -> str:
@@ -144,7 +155,7 @@ def _choose(frames: list[Frame], names: list[str], wanted: set[str] | None = Non
     kernel = next((found[1] for name in own if (found := _KERNEL.match(name))), "")
     passes = (found[1] or found[2] for name in names if (found := _PASS.search(name)))
     pass_ = next(passes, "")
-    for frame, name in zip(frames, names, strict=True):
+    for name in names:
         if name and not reason_to_skip(name) and (wanted is None or name in wanted):
             return Culprit(_CALL.sub("", name), kernel, pass_, overflow=overflow, specific=not _DRIVER.match(name))
     # All are helpers or have no symbols: the innermost module is all that can be said.

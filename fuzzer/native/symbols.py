@@ -1,8 +1,8 @@
 """Which function a place in a file belongs to, by the file's own symbol table. Nothing of the file is loaded or run.
 
-The wheels of TensorFlow and LiteRT keep their full tables (`.symtab`); libraries of the system are stripped and keep what they
-export (`.dynsym`). Reading the table of `libtensorflow_cc.so.2`, 1.3 million symbols, takes 0.3 s, once in a process that has
-a death to name, so nothing is kept on disk.
+The wheels of TensorFlow and LiteRT keep their full tables (`.symtab`); libraries of the system are stripped and keep
+what they export (`.dynsym`). Reading the table of `libtensorflow_cc.so.2`, 1.3 million symbols, takes 0.3 s, once in a
+process that has a death to name, so nothing is kept on disk.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def _mangled(frame: Frame) -> str:
     if table is None:
         return ""
     address = next(
-        (frame.offset - offset + base for offset, size, base in table.segments if 0 <= frame.offset - offset < size), None
+        (frame.offset - offset + base for offset, size, base in table.segments if 0 <= frame.offset - offset < size),
+        None,
     )
     if address is None:
         return ""
@@ -102,7 +103,9 @@ def _read_table(path: str, elf: Any) -> _Table | None:
     order = np.lexsort((-functions["name"].astype(np.int64), functions["size"], functions["value"]))
     functions = functions[order]
     segments = tuple(
-        (int(s["p_offset"]), int(s["p_filesz"]), int(s["p_vaddr"])) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"
+        (int(s["p_offset"]), int(s["p_filesz"]), int(s["p_vaddr"]))
+        for s in elf.iter_segments()
+        if s["p_type"] == "PT_LOAD"
     )
     strings = int(elf.get_section(section["sh_link"])["sh_offset"])
     return _Table(functions["value"].copy(), functions["size"].copy(), functions["name"].copy(), strings, segments)

@@ -1,7 +1,7 @@
 """What the C handler wrote, read by the owner of the dead process: addresses become places in files.
 
-`stack.c` has the same layout and says what each field is. An address space is different in every process; a module and an
-offset into its file are not.
+`stack.c` has the same layout and says what each field is. An address space is different in every process; a module and
+an offset into its file are not.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Trace:
     @property
     def overflow(self) -> bool:
         """Whether the stack itself ran out: the fault is at its end, and there are more frames than fit."""
-        return len(self.frames) == MAX_FRAMES and 0 < self.address and abs(self.address - self.pointer) < _OVERFLOW_BYTES
+        return (
+            len(self.frames) == MAX_FRAMES and self.address > 0 and abs(self.address - self.pointer) < _OVERFLOW_BYTES
+        )
 
 
 class Modules:

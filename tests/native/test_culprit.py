@@ -59,7 +59,9 @@ def test_code_that_kernels_share_is_told_apart_by_the_kernel() -> None:
 
 
 def test_a_kernel_that_its_function_names_is_not_told_twice() -> None:
-    found = blamed("tflite::RuntimeShape::Dims", "tflite::reference_ops::Reverse", "tflite::ops::builtin::reverse::Eval")
+    found = blamed(
+        "tflite::RuntimeShape::Dims", "tflite::reference_ops::Reverse", "tflite::ops::builtin::reverse::Eval"
+    )
     assert found.text == "tflite::reference_ops::Reverse" and found.kernel == "reverse"
 
 
@@ -135,6 +137,7 @@ def test_a_hang_is_named_by_the_innermost_function_that_samples_share() -> None:
     [
         "mlir::TFL::PrepareQuantizePass::runOnOperation",
         "mlir::TF::ConstOp::fold",
+        "mlir::TFL::Conv2DOp::verify",
         "mlir::odml::FuseOps",
         "mlir::quant::QuantizationDriver::Run",
         "tflite::ParseConv2D",
@@ -162,11 +165,14 @@ def test_what_names_a_defect_is_kept(name: str) -> None:
         "mlir::Operation::getAttr",
         "mlir::applyPatternsGreedily",
         "mlir::detail::OpToOpPassAdaptor::run",
+        "mlir::func::ReturnOp::create",
+        "mlir::TFL::Conv2DOp::getPadding",
         "llvm::report_fatal_error",
         "absl::log_internal::LogMessageFatal::~LogMessageFatal",
         "pybind11::cpp_function::dispatcher",
         "tflite::RuntimeShape::Dims",
         "tflite::GetInputSafe",
+        "tflite::NdArrayDescsForElementwiseBroadcast",
         "tflite::QuantizeMultiplier",
         "tflite::CalculateActivationRangeQuantized",
         "tflite::ComputePaddingHeightWidth",

@@ -15,9 +15,7 @@ from fuzzer.native.symbols import function_at
 from fuzzer.native.trace import Frame
 
 LINES = [
-    line
-    for line in (Path(__file__).parent / "names.txt").read_text().splitlines()
-    if line and not line.startswith("#")
+    line for line in (Path(__file__).parent / "names.txt").read_text().splitlines() if line and not line.startswith("#")
 ]
 
 

@@ -26,9 +26,8 @@ pytestmark = [
 
 REGRESSIONS = Path(__file__).parents[1] / "regressions"
 TITLES = {
-    "crash-reverse-float32": "crash in invoke: SIGSEGV in tflite::reference_ops::Reverse",
-    "crash-sigabrt-in-interpreter-py-allocate-tensors-int8": "crash in allocate: SIGABRT in "
-    "tflite::ops::builtin::add::Prepare",
+    "crash-reverse-float32": "crash: SIGSEGV in tflite::reference_ops::Reverse",
+    "crash-sigabrt-in-interpreter-py-allocate-tensors-int8": "crash: SIGABRT in tflite::ops::builtin::add::Prepare",
     "crash-sigsegv-in-calibrator-py-feed-tensors-int8": "crash in convert: SIGSEGV in "
     "tflite::optimize::calibration::MinMax::Update",
     "crash-softplus-int8": "crash in convert: SIGSEGV in mlir::TFL::ConvertStatsToQDQs::matchAndRewrite",
@@ -79,7 +78,9 @@ def test_a_finding_shows_its_stack(real_zygote: Zygote, tmp_path: Path) -> None:
         real_zygote.path, FindingStore(tmp_path, create=True), "tensorflow 2.21", Limits(timeout_s=20.0), 0.0
     )
     try:
-        outcome = examiner.adopt(Suspicion(from_json(tree_of("crash-softplus-int8")), None, "2026-01-01T00:00:00+00:00"))
+        outcome = examiner.adopt(
+            Suspicion(from_json(tree_of("crash-softplus-int8")), None, "2026-01-01T00:00:00+00:00")
+        )
     finally:
         examiner.close()
     assert outcome.what == "new" and outcome.finding is not None

@@ -202,7 +202,8 @@ zygote = Zygote({TINY!r}); zygote.wait_ready(30.0)
 executor = Executor(zygote.path, Limits(timeout_s=0.3))
 for do in ("segfault", "hang"):
     death = executor.run({{"do": do}})
-    print(death.kind, death.signal, death.crashed, death.samples, judge_death(death).message, f"in do_{{do}}" in death.log)
+    told = judge_death(death).message, f"in do_{{do}}" in death.log
+    print(death.kind, death.signal, death.crashed, death.samples, *told)
 executor.close(); zygote.stop()
 """
 
@@ -215,7 +216,9 @@ def test_without_a_compiler_deaths_are_told_as_before(tmp_path: Path) -> None:
         shutil.copytree(root / package, tmp_path / package, ignore=ignored)
     environment = {**os.environ, "PATH": str(tmp_path), "PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("CC", None)
-    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
     problem, *deaths = done.stdout.splitlines()
     if not problem:
         pytest.skip("the zig wheel is installed, so there is a compiler")
