@@ -32,6 +32,8 @@ class BuildLibrary(build_ext):
 
 
 setup(
-    ext_modules=[Extension("fuzzer.native.library_file", [f"fuzzer/native/{s}" for s in native.SOURCES], optional=True)],
+    ext_modules=[
+        Extension("fuzzer.native.library_file", [f"fuzzer/native/{s}" for s in native.SOURCES], optional=True)
+    ],
     cmdclass={"build_ext": BuildLibrary},
 )

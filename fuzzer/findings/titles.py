@@ -7,7 +7,7 @@ import re
 
 from fuzzer.case import Case, Conversion
 from fuzzer.case.conversion import KERAS_ENTRIES
-from fuzzer.oracles.death import FRAME
+from fuzzer.oracles.death import FRAME, KERNEL
 from fuzzer.oracles.messages import HEAP_CORRUPTION
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
@@ -24,7 +24,7 @@ def title_of(verdict: Verdict, case: Case) -> str:
 
     `case` is the minimised case: its ops are the ones the defect needs.
     """
-    where = f"{verdict.kind.value} in {verdict.stage.value}"
+    where = " in ".join(filter(None, [verdict.kind.value, _stage(verdict)]))
     if verdict.stage is Stage.METAMORPHIC:
         where += f" ({case.inference.relation})"  # what dies of a relation says nothing of it itself
     if verdict.blame not in ("", "converter"):
@@ -61,6 +61,12 @@ def title_of(verdict: Verdict, case: Case) -> str:
     # Calibration runs the float model: what dies there does not depend on the scheme it is done for.
     scheme = "calibrated" if "calibrator" in verdict.message else settings(case.conversion)
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
+
+
+def _stage(verdict: Verdict) -> str:
+    """The stage; none where the native stack names a kernel, which `convert` runs too, to calibrate."""
+    named = verdict.kind in DEATHS and verdict.evidence.get(FRAME) and verdict.evidence.get(KERNEL)
+    return "" if named else verdict.stage.value
 
 
 _VIOLATIONS = (
@@ -122,7 +128,7 @@ def key_of(verdict: Verdict, scheme: str) -> str:
     """What equals for equal defects before minimising: cheap to compute, used to bound the work spent on one defect."""
     if verdict.blame not in ("", "converter") or verdict.evidence.get(FRAME):
         scheme = ""
-    return f"{verdict.kind.value}|{verdict.stage.value}|{verdict.message}|{scheme}"
+    return f"{verdict.kind.value}|{_stage(verdict)}|{verdict.message}|{scheme}"
 
 
 def _line(text: str) -> str:

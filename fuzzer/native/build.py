@@ -1,8 +1,8 @@
 """Compiles the C sources of this folder into one shared library. Standard library only: `setup.py` runs it too.
 
 The library's name holds a digest of the sources and flags, so one that is out of date is never loaded, whoever left it
-there. It is searched beside the sources (an installation compiled it) and then in the user's cache folder (the first use
-compiled it); both come from `compile_library`.
+there. It is searched beside the sources (an installation compiled it) and then in the user's cache folder (the first
+use compiled it); both come from `compile_library`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The function that names a defect: the innermost frame of a stack that is nobody's helper.
 
-What is passed over is a visible table. A helper that many operators share would make one title of many defects; a driver
-that calls everything says nothing; a variant that is chosen by the processor differs between two machines.
+What is passed over is a visible table. A helper that many operators share would make one title of many defects; a
+driver that calls everything says nothing; a variant that is chosen by the processor differs between two machines.
 """
 
 from __future__ import annotations
@@ -44,8 +44,12 @@ SKIPPED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"mlir::(detail|impl|OpTrait|op_definition_impl)::", "dispatch between classes of MLIR"),
         (r"mlir::(?!TF|lite\b|quant\b|odml\b)\w+$", "drivers of MLIR: applyPatternsGreedily, verify"),
         (r"mlir::(?!TF)[A-Z]\w*::", "MLIR's own classes: values, attributes, rewriters, the pass manager"),
+        (r"mlir::(\w+::)+\w+Op(\w*Adaptor\w*)?::(create|build|[gs]et\w*)$", "what is generated for every operation"),
         (r"mlir::quant::\w*Type::", "types of MLIR, asked by every quantisation pattern"),
-        (r"tflite::(RuntimeShape|ArithmeticParams|IntArrayFromInitializer|StridedSliceParams)\b", "types.h of TFLite"),
+        (
+            r"tflite::(RuntimeShape\b|ArithmeticParams\b|StridedSliceParams\b|NdArrayDesc)",
+            "types.h and common.h of TFLite",
+        ),
         (
             r"tflite::(Matching|FlatSize|NumElements|SizeOf|NumDim|NumInput|NumOutput|HaveSame|SubscriptToIndex)",
             "sizes",
@@ -84,7 +88,7 @@ class Culprit:
     """Who is to blame for a death, as far as the stack tells."""
 
     function: str = ""
-    """The plain name; the module's where its symbols are stripped; empty where nothing of the stack under test is there."""
+    """The plain name; the module's where its symbols are stripped; empty where nothing of the stack under test ran."""
     kernel: str = ""
     """The TFLite kernel that was at work: `conv`, `reverse`."""
     pass_: str = ""
@@ -151,7 +155,7 @@ def _choose(frames: list[Frame], names: list[str], wanted: set[str] | None = Non
     kernel = next((found[1] for name in own if (found := _KERNEL.match(name))), "")
     passes = (found[1] or found[2] for name in names if (found := _PASS.search(name)))
     pass_ = next(passes, "")
-    for frame, name in zip(frames, names, strict=True):
+    for name in names:
         if name and not reason_to_skip(name) and (wanted is None or name in wanted):
             return Culprit(_CALL.sub("", name), kernel, pass_, overflow=overflow, specific=not _DRIVER.match(name))
     # All are helpers or have no symbols: the innermost module is all that can be said.

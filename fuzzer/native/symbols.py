@@ -1,8 +1,8 @@
 """Which function a place in a file belongs to, by the file's own symbol table. Nothing of the file is loaded or run.
 
-The wheels of TensorFlow and LiteRT keep their full tables (`.symtab`); libraries of the system are stripped and keep what they
-export (`.dynsym`). Reading the table of `libtensorflow_cc.so.2`, 1.3 million symbols, takes 0.3 s, once in a process that has
-a death to name, so nothing is kept on disk.
+The wheels of TensorFlow and LiteRT keep their full tables (`.symtab`); libraries of the system are stripped and keep
+what they export (`.dynsym`). Reading the table of `libtensorflow_cc.so.2`, 1.3 million symbols, takes 0.3 s, once in a
+process that has a death to name, so nothing is kept on disk.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the C handler wrote, read by the owner of the dead process: addresses become places in files.
 
-`stack.c` has the same layout and says what each field is. An address space is different in every process; a module and an
-offset into its file are not.
+`stack.c` has the same layout and says what each field is. An address space is different in every process; a module and
+an offset into its file are not.
 """
 
 from __future__ import annotations

@@ -26,9 +26,8 @@ pytestmark = [
 
 REGRESSIONS = Path(__file__).parents[1] / "regressions"
 TITLES = {
-    "crash-reverse-float32": "crash in invoke: SIGSEGV in tflite::reference_ops::Reverse",
-    "crash-sigabrt-in-interpreter-py-allocate-tensors-int8": "crash in allocate: SIGABRT in "
-    "tflite::ops::builtin::add::Prepare",
+    "crash-reverse-float32": "crash: SIGSEGV in tflite::reference_ops::Reverse",
+    "crash-sigabrt-in-interpreter-py-allocate-tensors-int8": "crash: SIGABRT in tflite::ops::builtin::add::Prepare",
     "crash-sigsegv-in-calibrator-py-feed-tensors-int8": "crash in convert: SIGSEGV in "
     "tflite::optimize::calibration::MinMax::Update",
     "crash-softplus-int8": "crash in convert: SIGSEGV in mlir::TFL::ConvertStatsToQDQs::matchAndRewrite",

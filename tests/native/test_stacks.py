@@ -202,7 +202,8 @@ zygote = Zygote({TINY!r}); zygote.wait_ready(30.0)
 executor = Executor(zygote.path, Limits(timeout_s=0.3))
 for do in ("segfault", "hang"):
     death = executor.run({{"do": do}})
-    print(death.kind, death.signal, death.crashed, death.samples, judge_death(death).message, f"in do_{{do}}" in death.log)
+    told = judge_death(death).message, f"in do_{{do}}" in death.log
+    print(death.kind, death.signal, death.crashed, death.samples, *told)
 executor.close(); zygote.stop()
 """
 
