@@ -32,10 +32,10 @@ FRESH_DIFFER = "fresh interpreters give different values"
 FRESH_FAILS = "one fresh interpreter runs, another fails"
 CONTROLS = 6
 """Fresh interpreters that are held against the first."""
-_LITTER_BYTES = tuple(1 << n for n in range(4, 19))
-_LITTER_PIECES = 12
-"""What the heap is littered with before each: pieces of 16 bytes to 256 KiB, so that memory which nobody writes does
-not hold the same by luck."""
+_LITTER_BYTES = (*range(16, 1024, 16), *(1 << n for n in range(10, 19)))
+_LITTER_PIECES = 24
+"""What the heap is littered with before each: pieces of every size that malloc keeps apart, up to 256 KiB, so that
+memory which nobody writes does not hold the same by luck."""
 PERTURBATIONS = 6
 
 Real = NDArray[np.float64]
