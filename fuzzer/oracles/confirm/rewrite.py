@@ -55,11 +55,10 @@ def blame(record: CaseRun, wrong: Wrong | None = None, sample: int | None = None
     """
     import tensorflow as tf
 
-    if wrong is None or sample is None:
-        sample, wrong = _judged(record)
-    complete = [run for run in record.runs.values() if run.complete]
-    if not complete or not all(wrong(run.samples[sample]) for run in complete):
-        return {"no pass": "not every runtime is wrong against the truth"}
+    judged = (sample, wrong) if sample is not None and wrong is not None else _judged(record)
+    if judged is None:
+        return {"no pass": "no sample on which every runtime is wrong"}
+    sample, wrong = judged
     try:
         stages = passes.dumped(tf, record.case, weights_of(record.case), record.samples)
     except passes.NoDumpsError as error:
@@ -99,17 +98,27 @@ def _shortened(names: Sequence[str]) -> list[str]:
 # --- judging -----------------------------------------------------------------------------------------------
 
 
-def _judged(record: CaseRun) -> tuple[int, Wrong]:
-    """The sample that is furthest from TensorFlow on every runtime, and the float64 truth as a judge for it."""
+def _judged(record: CaseRun) -> tuple[int, Wrong] | None:
+    """The sample on which every runtime is wrong, the one furthest from TensorFlow, and the float64 truth as its judge.
+
+    The truth of one sample at a time: that of all would cost as much again as confirming did.
+    """
     complete = [run for run in record.runs.values() if run.complete]
 
     def apart(sample: int) -> float:
         pairs = ((run.samples[sample], record.reference[sample]) for run in complete)
         return min((_apart(outputs, reference) for outputs, reference in pairs), default=0.0)
 
-    sample = max(range(len(record.samples)), key=apart)
+    for sample in sorted(range(len(record.samples)), key=apart, reverse=True):
+        wrong = _judge(record, sample)
+        if complete and all(wrong(run.samples[sample]) for run in complete):
+            return sample, wrong
+    return None
+
+
+def _judge(record: CaseRun, sample: int) -> Wrong:
     alone = replace(record, samples=[record.samples[sample]], reference=[record.reference[sample]])
-    known = truth.Truth(alone)  # of one sample: all of them would cost as much again as confirming did
+    known = truth.Truth(alone)
     expected = [value.shape for value in known.values[0]]
 
     def wrong(outputs: list[Array]) -> bool:
@@ -118,7 +127,7 @@ def _judged(record: CaseRun) -> tuple[int, Wrong]:
         run = RuntimeRun("pass", samples=[outputs])
         return truth.ratios(replace(alone, runs={"pass": run}), known)["pass"] > truth.FACTOR
 
-    return sample, wrong
+    return wrong
 
 
 def _apart(outputs: Sequence[Array], reference: Sequence[Array]) -> float:

@@ -64,17 +64,32 @@ def difference(right: Outcome, bad: Outcome, still_wrong: Callable[[dict[str, An
     """
     lost = [(name, value) for name, value in _values(right) if not _shared(value, bad)]
     strange = [(name, value) for name, value in _values(bad, True) if not _shared(value, right)]
-    tried = 0
-    for name, value in strange:
-        for origin, true in lost:
-            if true.shape != value.shape or true.dtype != value.dtype:
-                continue
-            tried += 1
-            if tried > MAX_TRANSPLANTS:
-                return None
-            if not still_wrong({name: true}):
-                return Difference(_slice(right, bad, origin), _slice(bad, right, name), value)
+    raw, their_raw = _quantised(bad), _quantised(right)
+    # Real numbers first: where integers stand between them depends on the model around.
+    for integers in (False, True):
+        tried = 0
+        for name, value in strange:
+            for origin, true in lost:
+                if (name in raw or origin in their_raw) is not integers or not _alike(true, value):
+                    continue
+                tried += 1
+                if tried > MAX_TRANSPLANTS:
+                    return None
+                if not still_wrong({name: true}):
+                    return Difference(_slice(right, bad, origin), _slice(bad, right, name), value)
     return None
+
+
+def _alike(left: Array, right: Array) -> bool:
+    return left.shape == right.shape and left.dtype == right.dtype
+
+
+def _quantised(outcome: Outcome) -> set[str]:
+    """Names of values that are integers standing for real numbers."""
+    typed = (
+        pair for step in outcome.steps for pair in zip(step.operation.results, step.operation.result_types, strict=True)
+    )
+    return {name for name, type_ in typed if "!quant." in type_}
 
 
 def _values(outcome: Outcome, constants: bool = False) -> Iterator[tuple[str, Array]]:
