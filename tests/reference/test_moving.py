@@ -133,6 +133,15 @@ def test_joining_equal_scales(dtype: str) -> None:
         compare(*joined("PACK", "PackOptions", dtype, [scale] * 4, axis))
 
 
+@pytest.mark.parametrize("target", [0.38, 0.42, 0.54])
+def test_the_scale_of_concatenation_is_inverted_before_it_is_multiplied(target: float) -> None:
+    """0.01 / 0.38 and 0.01 * (1 / 0.38) differ in float32, and so do codes that are ties."""
+    codes_fed = np.arange(256, dtype=np.uint8)
+    fed = tensor("uint8", (256,), 0.01, 0)
+    content = build("CONCATENATION", [fed], [tensor("uint8", (256,), target, 0)], "ConcatenationOptions", axis=0)
+    compare(content, {0: codes_fed})
+
+
 def test_concatenation_rescales_uint8_alone() -> None:
     random = np.random.default_rng(18)
     for _ in range(40):
