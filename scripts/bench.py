@@ -96,6 +96,21 @@ def speed(minutes: float, seed: int) -> None:
     console.print(f"{os.cpu_count()} cores, load before {os.getloadavg()[2]:.1f}, seed {seed}")
 
 
+@main.command()
+@click.option("--seed", default=1, show_default=True)
+@click.option("--cases", default=3, show_default=True, help="Cases a defect.")
+@click.option("--only", default="", help="Defects whose name contains this.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where every trial is written to.")
+def oracles(seed: int, cases: int, only: str, json_path: Path | None) -> None:
+    """Sensitivity of the oracles to injected defects."""
+    sys.path.insert(0, str(ROOT))
+    from scripts import bench_oracles
+
+    console, begun = Console(width=150), time.monotonic()
+    trials = bench_oracles.sensitivity(seed, cases, only, console)
+    bench_oracles.report(trials, json_path, seed, time.monotonic() - begun, console)
+
+
 def executor_figures() -> list[tuple[str, str, str]]:
     """Time to load the zygote, of a first and a warm case, and what an abort costs."""
     from fuzzer.case import decode, to_json
