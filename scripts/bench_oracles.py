@@ -223,3 +223,45 @@ def report(trials: list[Trial], json_path: Path | None, seed: int, elapsed_s: fl
     console.print(f"seed {seed}, {elapsed_s:.0f} s")
     if json_path is not None:
         json_path.write_text(json.dumps({"seed": seed, "elapsed_s": elapsed_s, "trials": [asdict(t) for t in trials]}, indent=1))
+
+
+# --- how often sound integer kernels differ by a step --------------------------------------------------------
+
+
+def steps(seed: int, cases: int, console: Console) -> list[dict[str, Any]]:
+    """Every integer operator of `cases` generated cases that give one, under every runtime against reference kernels."""
+    rng, nodes, done = Random(seed), [], 0
+    injector = Injector(seed)
+    try:
+        with console.status("comparing kernels node by node"):
+            while done < cases:
+                case = generate(rng)
+                scheme = rng.choice(("int8", "int8", "int16x8", "qat"))
+                if any(t.dtype != "float32" for t in case.model.inputs):
+                    continue
+                conversion = Conversion(scheme=scheme, optimizations="default" if scheme == "qat" else "none")
+                case = replace(case, conversion=conversion.repaired())
+                found = injector.ask({"command": "steps", "case": to_json(case)}, 3 * TIMEOUT_S)
+                if found is not None and found["nodes"]:
+                    nodes += [{**node, "scheme": scheme, "case": case.id} for node in found["nodes"]]
+                    done += 1
+    finally:
+        injector.close()
+    return nodes
+
+
+def steps_table(nodes: list[dict[str, Any]]) -> Table:
+    """Per operator, kernel and runtime: how many nodes and elements differ by one step, and by more."""
+    table = Table("operator", "kernel", "runtime", "nodes", "equal", "one step", "more", "elements one step", "largest")
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for node in nodes:
+        runtime = node["runtime"] + (" (XNNPACK)" if node["delegated"] else "")
+        groups.setdefault((node["op"], node["kind"], runtime), []).append(node)
+    for key, rows in sorted(groups.items()):
+        one = sum(row["worst"] == 1 for row in rows)
+        more = sum(row["worst"] > 1 for row in rows)
+        elements = sum(row["elements"] for row in rows)
+        share = sum(row["one"] for row in rows) / elements
+        worst = max(row["worst"] for row in rows)
+        table.add_row(*key, str(len(rows)), str(len(rows) - one - more), str(one), str(more), f"{share:.2%}", str(worst))
+    return table

@@ -1,7 +1,8 @@
 """The campaign's target with a defect in it: what `scripts/bench oracles` runs.
 
 A request is the stock target's with `"defect": NAME` (a name in `DEFECTS`), and every command works as it does there.
-Of its own this target has `inject`: one clean and one defective execution of a case, judged and compared.
+Of its own this target has `inject`: one clean and one defective execution of a case, judged and compared, and `steps`.
+Replies say what they took in seconds of processor time, which a busy machine does not change.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from time import perf_counter
+from time import process_time
 from typing import Any
 from unittest.mock import patch
 
@@ -47,12 +48,13 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         from scripts.defects.steps import steps
 
         return steps(from_json(request["case"]), stage)
+    begun = process_time()
     if "defect" not in request:
-        return target.run(request, stage)
-    with planted(DEFECTS[request["defect"]], from_json(request["case"])):
-        begun = perf_counter()
         reply = target.run(request, stage)
-        return {**reply, "took_s": perf_counter() - begun, "guilty": _guilty[-1:]}
+        return {**reply, "took_s": process_time() - begun}
+    with planted(DEFECTS[request["defect"]], from_json(request["case"])):
+        reply = target.run(request, stage)
+    return {**reply, "took_s": process_time() - begun, "guilty": _guilty[-1:]}
 
 
 def inject(case: Case, defect: Defect, stage: StageCell) -> dict[str, Any]:
