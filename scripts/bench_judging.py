@@ -91,12 +91,16 @@ def campaign_table(folder: Path) -> Table:
     table.add_row("cases", str(status["cases"]), "")
     table.add_row("titles", str(len(findings)), "")
     table.add_row("titles per 1000 cases", f"{1000 * len(findings) / max(1, status['cases']):.2f}", "")
-    table.add_row("suspicions, dismissed, waiting", f"{status['suspicions']}, {status['dismissed']}, {status['pending']}", "")
+    table.add_row(
+        "suspicions, dismissed, waiting", f"{status['suspicions']}, {status['dismissed']}, {status['pending']}", ""
+    )
     counts = {f.title: float(f.count) for f in findings}
     seconds = {f.title: float(getattr(f, "examined_s", 0.0)) for f in findings}
     for name, shares, wanted in (("suspicions", counts, ""), ("examination time", seconds, "<= 25 %")):
         total = sum(shares.values())
         if total:
             title = max(shares, key=lambda t: shares[t])
-            table.add_row(f"{name} of the commonest title", f"{shares[title] / total:.0%}: {escape(title[:80])}", wanted)
+            table.add_row(
+                f"{name} of the commonest title", f"{shares[title] / total:.0%}: {escape(title[:80])}", wanted
+            )
     return table

@@ -29,7 +29,7 @@ from scripts.defects import DEFECTS, Defect, Party
 from scripts.defects.target import VISIBLE
 
 TARGET = "scripts.defects.target"
-MAX_DRAWS = 24
+MAX_DRAWS = 40
 """Cases drawn for one place in the table; few operators come up in less than one of eight."""
 TIMEOUT_S = 20.0
 _ROADS = ("concrete_function", "concrete_function", "concrete_function", "saved_model")
@@ -86,7 +86,8 @@ class Injector:
 
     def trial(self, defect: Defect, number: int) -> Trial:
         """The first drawn case in which the defect shows, judged and confirmed; without a case when none does."""
-        trial = Trial(defect.name, defect.kind, defect.scheme, defect.party.value)
+        empty = Trial(defect.name, defect.kind, defect.scheme, defect.party.value)
+        trial = replace(empty, confirm_s=[])
         for case in cases_for(defect, Random(f"{self.seed}/{defect.name}/{number}")):
             request = {"case": to_json(case), "defect": defect.name}
             found = self.ask({"command": "inject", **request})
@@ -102,8 +103,16 @@ class Injector:
             for verdict in verdicts:
                 if self._confirm(trial, defect, request, verdict):
                     break
+            if trial.confirmed and not trial.blamed and self._disputed(request):
+                trial = replace(empty, unseen=trial.unseen, confirm_s=[])
+                continue
             return trial
         return trial
+
+    def _disputed(self, request: dict[str, Any]) -> bool:
+        """Whether kernels disagree on a node of the clean case too: then a released kernel is to blame."""
+        found = self.ask({"command": "disputed", "case": request["case"]}, 3 * TIMEOUT_S)
+        return found is None or bool(found["disputed"])
 
     def _confirm(self, trial: Trial, defect: Defect, request: dict[str, Any], suspicion: Verdict) -> bool:
         begun = time.monotonic()
@@ -162,7 +171,9 @@ def cases_for(defect: Defect, rng: Random) -> Iterator[Case]:
         )
         optimizations = "default" if defect.scheme == "qat" else "none"
         conversion = Conversion(entry=rng.choice(_ROADS), scheme=defect.scheme, optimizations=optimizations)
-        yield replace(case, conversion=conversion.repaired(), inference=Inference(inputs=inputs, threads=defect.threads))
+        yield replace(
+            case, conversion=conversion.repaired(), inference=Inference(inputs=inputs, threads=defect.threads)
+        )
 
 
 def sensitivity(seed: int, cases: int, only: str, console: Console) -> list[Trial]:
@@ -206,7 +217,7 @@ def _figures(rows: list[Trial]) -> list[str]:
 
 
 def misses(trials: list[Trial]) -> list[Trial]:
-    """Trials that did not end as they should: unseen, unconfirmed, or on the wrong name; controls that were confirmed."""
+    """Trials that did not end as they should: unseen, unconfirmed, wrongly blamed; confirmed controls."""
     return [
         t for t in trials if t.case and (t.confirmed if DEFECTS[t.defect].control else not (t.confirmed and t.blamed))
     ]
@@ -217,19 +228,23 @@ def report(trials: list[Trial], json_path: Path | None, seed: int, elapsed_s: fl
     console.print(sensitivity_table(trials))
     for trial in misses(trials):
         what = "missed" if not trial.detected else "dismissed" if not trial.confirmed else f"blamed on {trial.blame!r}"
-        console.print(f"{trial.defect}: {what}: {trial.said[:110]} ({trial.case}, effect {trial.effect:.2g})", markup=False)
+        console.print(
+            f"{trial.defect}: {what}: {trial.said[:110]} ({trial.case}, effect {trial.effect:.2g})", markup=False
+        )
     empty = Counter(t.defect for t in trials if not t.case)
     console.print(f"{len(empty)} rows miss cases: {dict(empty)}" if empty else "every row has its cases", markup=False)
     console.print(f"seed {seed}, {elapsed_s:.0f} s")
     if json_path is not None:
-        json_path.write_text(json.dumps({"seed": seed, "elapsed_s": elapsed_s, "trials": [asdict(t) for t in trials]}, indent=1))
+        json_path.write_text(
+            json.dumps({"seed": seed, "elapsed_s": elapsed_s, "trials": [asdict(t) for t in trials]}, indent=1)
+        )
 
 
 # --- how often sound integer kernels differ by a step --------------------------------------------------------
 
 
 def steps(seed: int, cases: int, console: Console) -> list[dict[str, Any]]:
-    """Every integer operator of `cases` generated cases that give one, under every runtime against reference kernels."""
+    """Every integer operator of `cases` generated cases that have one, under every runtime."""
     rng, nodes, done = Random(seed), [], 0
     injector = Injector(seed)
     try:
@@ -263,5 +278,7 @@ def steps_table(nodes: list[dict[str, Any]]) -> Table:
         elements = sum(row["elements"] for row in rows)
         share = sum(row["one"] for row in rows) / elements
         worst = max(row["worst"] for row in rows)
-        table.add_row(*key, str(len(rows)), str(len(rows) - one - more), str(one), str(more), f"{share:.2%}", str(worst))
+        table.add_row(
+            *key, str(len(rows)), str(len(rows) - one - more), str(one), str(more), f"{share:.2%}", str(worst)
+        )
     return table

@@ -69,9 +69,9 @@ def _quantisation() -> list[Defect]:
 def _options() -> list[Defect]:
     option, activation = options.option, options.activation
     return [
-        *_kind("ReLU6 became ReLU", "CONV_2D", ("float32", "int8"), ("relu6_after_linear", "inverted_residual"), activation("RELU6", "RELU")),
+        *_kind("ReLU6 became ReLU", "CONV_2D", ("float32", "dynamic"), ("relu6_after_linear", "inverted_residual"), activation("RELU6", "RELU")),
         *_kind("ReLU became ReLU6", "CONV_2D", ("float32", "int8"), ("relu_max_pool", "conv_batch_norm_relu"), activation("RELU", "RELU6")),
-        *_kind("ReLU was lost", "FULLY_CONNECTED", ("float32", "float16", "int8"), ("dense_activation", "mlp"), activation("RELU", "NONE")),
+        *_kind("ReLU was lost", "FULLY_CONNECTED", ("float32", "float16"), ("dense_activation", "mlp"), activation("RELU", "NONE")),
         *_kind("fused activation nobody asked for", "CONV_2D", ("float32", "dynamic", "int8"), ("conv_bias", "conv_pool"), activation("NONE", "RELU")),
         *_kind("padding on the other side", "CONV_2D", ("float32", "float16", "int8"), ("conv_bias", "conv_activation"), options.padding_on_other_side),
         *_kind("forgotten dilation", "DEPTHWISE_CONV_2D", ("float32", "int8"), DEPTHWISE, options.no_dilation),
@@ -79,7 +79,7 @@ def _options() -> list[Defect]:
         *_kind("wrong softmax beta", "SOFTMAX", ("float32", "int8"), ("image_head", "softmax"), option("beta", lambda b: b * 1.25)),
         *_kind("pool wider by one", "AVERAGE_POOL_2D", ("float32", "int8"), ("avg_pool", "conv_pool"), options.wider_pool),
         *_kind("average became maximum", "AVERAGE_POOL_2D", ("float32", "int8"), ("avg_pool", "conv_pool"), _pool("MAX_POOL_2D")),
-        *_kind("other half-pixel centres", "RESIZE_BILINEAR", ("float32", "int8"), ("resize_bilinear", "resize_conv"), option("halfPixelCenters", lambda h: not h)),
+        *_kind("other half-pixel centres", "RESIZE_BILINEAR", ("float32", "int8"), ("resize_bilinear", "resize_conv"), options.other_centres),
         *_kind("other GELU", "GELU", ("float32",), ("gelu", "gelu_tanh"), option("approximate", lambda a: not a)),
         *_kind("transposed operand of a product", "BATCH_MATMUL", ("float32", "int8"), ("batch_matmul", "gram", "batch_matmul_add"), _adjoint),
         *_kind("exclusive sum", "CUMSUM", ("float32",), ("cumsum", "running_mean"), option("exclusive", lambda e: not e)),
@@ -99,7 +99,6 @@ def _movers() -> list[Defect]:
         *_kind("index off by one", "GATHER", ("float32", "int8"), ("gather", "gather_reduce"), constant(1, weights.next_index)),
         *_kind("reduction over another axis", "MEAN", ("float32", "int8"), ("reduce_mean", "variance"), options.neighbour_of_square),
         *_kind("other axis reversed", "REVERSE_V2", ("float32",), ("reverse",), constant(1, lambda axes: (axes + 1) % 2)),
-        *_kind("blocks of another order", "DEPTH_TO_SPACE", ("float32", "int8"), ("depth_to_space", "pixel_shuffle"), options.operator("RESHAPE")),
     ]  # fmt: skip
 
 

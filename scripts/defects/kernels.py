@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from scripts.defects import options, results, weights
 from scripts.defects.converter import CONV, DENSE, DEPTHWISE
-from scripts.defects.defect import EVERY, ONE_RELEASE, OPTIMISED, REFERENCE, SHARED, XNNPACK, Defect, Edit, Party, Tamper
+from scripts.defects.defect import (
+    EVERY,
+    ONE_RELEASE,
+    OPTIMISED,
+    REFERENCE,
+    SHARED,
+    XNNPACK,
+    Defect,
+    Edit,
+    Party,
+    Tamper,
+)
 
-_KIND = {"float32": "float32", "float16": "float32", "dynamic": "hybrid", "int8": "int8", "int16x8": "int16", "qat": "int8"}
+_KIND = {
+    "float32": "float32",
+    "float16": "float32",
+    "dynamic": "hybrid",
+    "int8": "int8",
+    "int16x8": "int16",
+    "qat": "int8",
+}
 
 
 def _of(
     kind: str, operator: str, scheme: str, runtimes: tuple[str, ...], draw: tuple[str, ...],
     edit: Edit | None = None, tamper: Tamper | None = None, control: bool = False,
 ) -> Defect:  # fmt: skip
-    return Defect(
-        kind, scheme, Party.KERNEL, operator, draw, runtimes, (_KIND[scheme],), edit, tamper, control=control
-    )
+    return Defect(kind, scheme, Party.KERNEL, operator, draw, runtimes, (_KIND[scheme],), edit, tamper, control=control)
 
 
 def defects() -> list[Defect]:
@@ -46,11 +62,10 @@ def _wrong_reading() -> list[Defect]:
         _of("kernel has another leaky alpha", "LEAKY_RELU", "int8", OPTIMISED, ("leaky_relu", "conv_activation"), alpha),
         _of("kernel has another leaky alpha", "LEAKY_RELU", "int16x8", REFERENCE, ("leaky_relu",), alpha),
         _of("kernel forgets the fused ReLU", "ADD", "float32", XNNPACK, ("add_activation", "residual_block"), options.activation("RELU", "NONE")),
-        _of("kernel forgets the fused ReLU", "FULLY_CONNECTED", "int8", XNNPACK, ("dense_activation", "mlp"), options.activation("RELU", "NONE")),
         _of("kernel has a wider window", "AVERAGE_POOL_2D", "float32", OPTIMISED, pool, options.wider_pool),
         _of("kernel has a wider window", "AVERAGE_POOL_2D", "int8", REFERENCE, pool, options.wider_pool),
-        _of("kernel has other half-pixel centres", "RESIZE_BILINEAR", "float32", XNNPACK, ("resize_bilinear", "resize_conv"), options.option("halfPixelCenters", lambda h: not h)),
-        _of("kernel has other half-pixel centres", "RESIZE_NEAREST_NEIGHBOR", "float32", REFERENCE, ("resize_nearest",), options.option("halfPixelCenters", lambda h: not h)),
+        _of("kernel has other half-pixel centres", "RESIZE_BILINEAR", "float32", XNNPACK, ("resize_bilinear", "resize_conv"), options.other_centres),
+        _of("kernel has other half-pixel centres", "RESIZE_NEAREST_NEIGHBOR", "float32", REFERENCE, ("resize_nearest",), options.other_centres),
         _of("kernel gathers the next row", "GATHER", "float32", SHARED, ("gather", "gather_reduce"), weights.constant(1, weights.next_index)),
         _of("kernel swaps the paddings", "PAD", "int8", OPTIMISED, ("pad", "pad_conv", "pad_zeros"), weights.constant(1, weights.swapped_pads)),
         _of("kernel swaps its operands", "SUB", "int8", XNNPACK, ("sub", "broadcast_sub"), options.swapped_operands),
@@ -137,7 +152,7 @@ def _integer_results() -> list[Defect]:
         _of("accumulator of 16 bits", "FULLY_CONNECTED", "int8", OPTIMISED, dense8, tamper=r.narrow_accumulator),
         _of("accumulator of 24 bits", "FULLY_CONNECTED", "int16x8", OPTIMISED, dense8, tamper=r.narrow_accumulator),
         _of("int32 overflow of a shifted operand", "ADD", "int8", XNNPACK, ("add", "residual_block", "broadcast_add"), tamper=r.shift_overflow),
-        _of("inputs are not rescaled", "CONCATENATION", "int8", OPTIMISED, ("concat_many", "slice_concat", "conv_concat"), tamper=r.no_rescale),
+        _of("requantisation is left out", "QUANTIZE", "int8", XNNPACK, ("concat_many", "slice_concat", "conv_concat"), tamper=r.no_rescale),
         _of("tail is not computed", "SUB", "int8", XNNPACK, ("sub", "broadcast_sub"), tamper=r.tail_zero),
         _of("last channel is not computed", "DEPTHWISE_CONV_2D", "int8", XNNPACK, DEPTHWISE, tamper=r.last_channel_zero),
         _of("last channel is not computed", "BATCH_MATMUL", "int8", OPTIMISED, ("batch_matmul", "gram"), tamper=r.last_channel_zero),

@@ -50,6 +50,14 @@ def operator(made: str, options: str = "") -> Edit:
     return edit
 
 
+def other_centres(model: Edited, op: Any, case: Case | None) -> bool:
+    """Pixels are taken at their other corner; not beside aligned corners, which exclude half-pixel centres."""
+    if op.builtinOptions.alignCorners:
+        return False
+    op.builtinOptions.halfPixelCenters = not op.builtinOptions.halfPixelCenters
+    return True
+
+
 def swapped_operands(model: Edited, op: Any, case: Case | None) -> bool:
     """The first two operands, of one shape, are swapped."""
     if len(op.inputs) < 2 or op.inputs[0] == op.inputs[1]:

@@ -48,8 +48,10 @@ def _real(content: bytes, tensors: dict[int, Any]) -> Any:
     """The first result of an isolated operator in units of its scale, not rounded; None where no float kernel is."""
     try:
         flat, inputs, made = arbiter._in_floats(content, tensors)
-        if Edited(content).name(Edited(content).graph.operators[0]) == "QUANTIZE":
-            return _units(next(iter(inputs.values())), made)
+        model = Edited(content)
+        operator = model.graph.operators[0]
+        if model.name(operator) == "QUANTIZE":
+            return _units(inputs[int(operator.inputs[0])], made)
         interpreter = MAKERS["tf-builtin"](flat, 1)
         parts.allocate(interpreter, inputs)
         for detail in interpreter.get_input_details():

@@ -8,7 +8,7 @@ Replies say what they took in seconds of processor time, which a busy machine do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from time import process_time
 from typing import Any
@@ -44,10 +44,17 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     """A request with its defect in place."""
     if request["command"] == "inject":
         return inject(from_json(request["case"]), DEFECTS[request["defect"]], stage)
+    if request["command"] == "disputed":
+        from fuzzer.oracles.confirm import nodewise
+
+        clean = target.execute(from_json(request["case"]), stage)
+        return {"disputed": nodewise.first_dispute(clean) is not None}
     if request["command"] == "steps":
         from scripts.defects.steps import steps
 
-        return steps(from_json(request["case"]), stage)
+        case = from_json(request["case"])
+        with planted(DEFECTS[request["defect"]], case) if "defect" in request else nullcontext():
+            return steps(case, stage)
     begun = process_time()
     if "defect" not in request:
         reply = target.run(request, stage)
@@ -102,13 +109,24 @@ def effect(clean: CaseRun, broken: CaseRun) -> float:
             continue
         if other is None or not other.complete:
             return 1e30
-        for left, right in zip(run.samples, other.samples, strict=True):
-            for a, b in zip(left, right, strict=True):
-                worst = max(worst, _change(a, b))
+        if len({len(outputs) for outputs in (*run.samples, *other.samples)}) > 1:
+            return 1e30
+        for o in range(len(run.samples[0])):
+            pairs = [(left[o], right[o]) for left, right in zip(run.samples, other.samples, strict=True)]
+            top = max((_largest(before) for before, _ in pairs), default=0.0)
+            worst = max([worst, *(_change(before, after, top) for before, after in pairs)])
     return worst
 
 
-def _change(before: Any, after: Any) -> float:
+def _largest(value: Any) -> float:
+    """The largest finite magnitude."""
+    if value.size == 0 or value.dtype.kind not in "fiu":
+        return 0.0
+    wide = np.abs(value.astype(np.float64))
+    return float(np.max(wide, initial=0.0, where=np.isfinite(wide)))
+
+
+def _change(before: Any, after: Any, top: float) -> float:
     if before.shape != after.shape or before.dtype != after.dtype:
         return 1e30
     if before.size == 0 or np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
@@ -121,7 +139,7 @@ def _change(before: Any, after: Any) -> float:
     if not fine.any():
         return 0.0
     apart = np.abs(before[fine].astype(np.float64) - after[fine])
-    return float(apart.max() / max(float(np.abs(before[fine]).max()), 1e-30))
+    return float(apart.max() / max(top, 1e-30))
 
 
 # --- where defects are put --------------------------------------------------------------------------------

@@ -125,20 +125,45 @@ def zero_of_constant(model: Edited, op: Any, case: Case | None) -> bool:
     return False
 
 
+_RESCALING = frozenset(
+    {
+        *(
+            "CONV_2D",
+            "DEPTHWISE_CONV_2D",
+            "FULLY_CONNECTED",
+            "ADD",
+            "SUB",
+            "MUL",
+            "DEQUANTIZE",
+            "QUANTIZE",
+            "MEAN",
+            "TANH",
+        )
+    }
+)
+"""Readers that take a tensor of any scale; others want that of their result."""
+
+
+def _free_range(model: Edited, op: Any) -> bool:
+    """Whether the scale of a result can be changed without making the model invalid."""
+    index = int(op.outputs[0])
+    readers = [other for other in model.graph.operators if index in list(other.inputs)]
+    return bool(model.scale(index)) and all(model.name(other) in _RESCALING for other in readers)
+
+
 def saturating_range(model: Edited, op: Any, case: Case | None) -> bool:
     """The result's scale is half of what calibration asked for: large values saturate."""
     index = int(op.outputs[0])
-    if not model.scale(index) or model.constant(index) is not None:
+    if not _free_range(model, op):
         return False
-    quantization = model.tensor(index).quantization
-    quantization.scale = [model.scale(index) / 2]
+    model.tensor(index).quantization.scale = [model.scale(index) / 2]
     return True
 
 
 def coarse_range(model: Edited, op: Any, case: Case | None) -> bool:
     """The result's scale is sixteen times what calibration asked for: four bits of eight are left."""
     index = int(op.outputs[0])
-    if not model.scale(index):
+    if not _free_range(model, op):
         return False
     model.tensor(index).quantization.scale = [model.scale(index) * 16]
     return True
@@ -148,9 +173,6 @@ def drop_bias(model: Edited, op: Any, case: Case | None) -> bool:
     """The bias is not there."""
     at = 3 if model.name(op) == "TRANSPOSE_CONV" else 2
     if len(op.inputs) <= at or op.inputs[at] < 0:
-        return False
-    bias = model.constant(int(op.inputs[at]))
-    if bias is None or not np.any(bias):
         return False
     return model.change(op, at, zeroed)
 
