@@ -32,6 +32,7 @@ TARGET = "scripts.defects.target"
 MAX_DRAWS = 40
 """Cases drawn for one place in the table; few operators come up in less than one of eight."""
 TIMEOUT_S = 20.0
+_IO = {"int8": ("float32", "float32", "int8", "uint8"), "int16x8": ("float32", "float32", "int16")}
 _ROADS = ("concrete_function", "concrete_function", "concrete_function", "saved_model")
 
 
@@ -170,7 +171,8 @@ def cases_for(defect: Defect, rng: Random) -> Iterator[Case]:
             for i, recipe in enumerate(case.inference.inputs)
         )
         optimizations = "default" if defect.scheme == "qat" else "none"
-        conversion = Conversion(entry=rng.choice(_ROADS), scheme=defect.scheme, optimizations=optimizations)
+        io = rng.choice(_IO.get(defect.scheme, ("float32",)))
+        conversion = Conversion(entry=rng.choice(_ROADS), scheme=defect.scheme, optimizations=optimizations, io=io)
         yield replace(
             case, conversion=conversion.repaired(), inference=Inference(inputs=inputs, threads=defect.threads)
         )

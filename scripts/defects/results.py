@@ -24,8 +24,8 @@ def _first(change: Any) -> Tamper:
 
 def _stepped(value: Array, at: int, by: int = 1) -> Array:
     flat = value.reshape(-1)
-    info = np.iinfo(flat.dtype)
-    flat[at] = flat[at] + by if flat[at] + by <= info.max else flat[at] - by
+    before = int(flat[at])
+    flat[at] = before + by if before + by <= np.iinfo(flat.dtype).max else before - by
     return value
 
 
