@@ -10,6 +10,15 @@ from fuzzer.build import Array
 from scripts.defects.defect import Tamper
 from scripts.defects.stepped import Site
 
+_memory = np.random.default_rng(0)
+"""What is in memory that nobody wrote to: other numbers every time, the same ones in every measurement."""
+
+
+def forget() -> None:
+    """Starts the numbers afresh."""
+    global _memory
+    _memory = np.random.default_rng(0)
+
 
 def _first(change: Any) -> Tamper:
     """Changes the first result, when it has elements, by a function of the site, the operands and the result."""
@@ -88,8 +97,7 @@ def tail_garbage(site: Site, operands: list[Any], result: Array) -> Array:
     """The rest after whole vectors of eight holds what was in memory: another number every time."""
     flat = result.reshape(-1)
     count = flat.size % 8 or 1
-    rng = np.random.default_rng()
-    flat[-count:] = rng.integers(-100, 100, count).astype(flat.dtype)
+    flat[-count:] = _memory.integers(-100, 100, count).astype(flat.dtype)
     return result
 
 
@@ -296,9 +304,8 @@ def overwritten(site: Site, operands: list[Any], result: Array) -> Array:
 def chance(site: Site, operands: list[Any], result: Array) -> Array:
     """One element is another number at every invocation."""
     flat = result.reshape(-1)
-    rng = np.random.default_rng()
     if flat.dtype.kind == "f":
-        flat[0] += flat.dtype.type(rng.uniform(0.5, 1.0) * max(1.0, float(np.abs(flat).max())))
+        flat[0] += flat.dtype.type(_memory.uniform(0.5, 1.0) * max(1.0, float(np.abs(flat).max())))
     else:
-        flat[0] = rng.integers(-100, 100)
+        flat[0] = _memory.integers(-100, 100)
     return result

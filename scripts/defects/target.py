@@ -22,6 +22,7 @@ from fuzzer.execute import runtimes, target
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
 from fuzzer.execute.target import prepare
+from scripts.defects import results
 from scripts.defects.defect import Defect, Party
 from scripts.defects.flat import Edited
 from scripts.defects.stepped import SteppedInterpreter
@@ -90,6 +91,7 @@ def inject(case: Case, defect: Defect, stage: StageCell) -> dict[str, Any]:
 def planted(defect: Defect, case: Case) -> Iterator[None]:
     """The stack with a defect in it."""
     _guilty.clear()
+    results.forget()
     with ExitStack() as stack:
         if defect.party is Party.CONVERTER:
             for owner in _converters():
