@@ -96,6 +96,46 @@ def speed(minutes: float, seed: int) -> None:
     console.print(f"{os.cpu_count()} cores, load before {os.getloadavg()[2]:.1f}, seed {seed}")
 
 
+@main.command()
+@click.option("--seed", default=1, show_default=True)
+@click.option("--cases", default=3, show_default=True, help="Cases a defect.")
+@click.option("--only", default="", help="Defects whose name contains this.")
+@click.option("--cost", default=200, show_default=True, help="Clean cases that judging is timed on.")
+@click.option("--campaign", type=click.Path(path_type=Path, exists=True), help="Reads a folder of findings instead.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where every trial is written to.")
+def oracles(seed: int, cases: int, only: str, cost: int, campaign: Path | None, json_path: Path | None) -> None:
+    """Sensitivity of the oracles to injected defects, and what judging costs."""
+    sys.path.insert(0, str(ROOT))
+    from scripts import bench_judging, bench_oracles
+
+    console, begun = Console(width=150), time.monotonic()
+    if campaign is not None:
+        console.print(bench_judging.campaign_table(campaign))
+        return
+    if cost:
+        console.print(bench_judging.costs_table(bench_judging.costs(seed, cost, console)))
+    if not cases:
+        return
+    trials = bench_oracles.sensitivity(seed, cases, only, console)
+    bench_oracles.report(trials, json_path, seed, time.monotonic() - begun, console)
+
+
+@main.command()
+@click.option("--seed", default=1, show_default=True)
+@click.option("--cases", default=500, show_default=True)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where every node is written to.")
+def steps(seed: int, cases: int, json_path: Path | None) -> None:
+    """How often integer kernels differ from reference ones by exactly one quantisation step, operator by operator."""
+    sys.path.insert(0, str(ROOT))
+    from scripts import bench_oracles
+
+    console = Console(width=150)
+    nodes = bench_oracles.steps(seed, cases, console)
+    console.print(bench_oracles.steps_table(nodes))
+    if json_path is not None:
+        json_path.write_text(json.dumps(nodes))
+
+
 def executor_figures() -> list[tuple[str, str, str]]:
     """Time to load the zygote, of a first and a warm case, and what an abort costs."""
     from fuzzer.case import decode, to_json

@@ -122,8 +122,10 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
     begun = perf_counter()
     record = execute(case, stage)
     stage.set("judge")
+    judging = perf_counter()
     verdicts = judge_all(record)
     stats = statistics(record)
+    judge_s = perf_counter() - judging
     failed = [run.allocate_failure for run in record.runs.values() if run.allocate_failure is not None]
     found = features(record, verdicts, stats)
     return {
@@ -142,6 +144,7 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "tainted": any("XNNPA" in failure.message.upper() for failure in failed),
         "under_test_s": sum(record.timings.values()),
         "timings": record.timings,
+        "judge_s": judge_s,
         "total_s": perf_counter() - begun,
     }
 
