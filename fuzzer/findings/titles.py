@@ -30,7 +30,7 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if verdict.blame not in ("", "converter"):
         named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC)
         return _line(f"{where}: {verdict.message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
-    if verdict.evidence.get("before") or verdict.evidence.get("after"):
+    if "pass" in verdict.evidence and (verdict.evidence.get("before") or verdict.evidence.get("after")):
         # The converter's rewrite names the defect: which ops of ours lead to it is chance.
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     if HEAP_CORRUPTION in verdict.message:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fuzzer.ir.errors import NotEvaluableError
 from fuzzer.ir.text import Dense, Operation, Raw, SyntaxRefused
-from fuzzer.ir.values import TensorType, array_of, tensor_type
+from fuzzer.ir.values import TensorType, array_of, dequantised, quantised, tensor_type
 
 Array = np.ndarray[Any, Any]
 _OPTIONS = {
@@ -41,6 +41,8 @@ _IDLE = ("device", "volatile", "qtype", "value", "operandSegmentSizes", "resultS
 _STATEFUL = ("lstm", "rnn", "svdf", "random", "variable", "var_handle", "call_once", "hashtable")
 """Parts of names of operators that keep something from one run to the next, or draw lots."""
 
+_SMALLEST = 127
+"""Quantised types of less than eight bits have no kernels here."""
 _VERSIONS = (1, 2, 3, 4)
 """Versions of an operator to ask a resolver for: most kernels are registered from the first on, some later."""
 _BASES = ("tf-reference", "tf-builtin")
@@ -68,12 +70,23 @@ def _member(enum: str, name: str) -> int | None:
 
 
 def call(op: Operation, args: Sequence[Array | None], fixed: Sequence[bool]) -> list[Array]:
-    """The results of one operator. `fixed` says which operands are constants. Raises `NotEvaluableError`."""
+    """The results of one operator. `fixed` says which operands are constants. Raises `NotEvaluableError`.
+
+    QUANTIZE and DEQUANTIZE between real numbers and integers are done by their types: four bits and narrow ranges are
+    limits that the program has and a flatbuffer has not.
+    """
     from tensorflow.lite.tools import flatbuffer_utils
 
     from fuzzer.execute.runtimes import MAKERS
 
     try:
+        given = args[0] if len(args) == 1 else None
+        if op.name in ("tfl.quantize", "tfl.dequantize") and given is not None:
+            kinds = tensor_type(op.operand_types[0]), tensor_type(op.result_types[0])
+            if kinds[1].scales and given.dtype.kind == "f":
+                return [quantised(given, kinds[1])]
+            if kinds[0].scales and not kinds[1].scales:
+                return [dequantised(given, kinds[0])]
         model = _model(op, args, fixed)
     except SyntaxRefused as error:
         raise NotEvaluableError(f"{op.name}: {error}") from error
@@ -138,8 +151,8 @@ def _tensor(model: Any, kind: TensorType, shape: Sequence[int], value: Array | N
     schema = _schema()
     tensor = schema.TensorT()
     number = _member("TensorType", kind.dtype)
-    if number is None:
-        raise SyntaxRefused(f"no tensors of {kind.dtype}")
+    if number is None or (kind.scales and kind.limits[1] < _SMALLEST):
+        raise SyntaxRefused(f"no tensors of {kind.dtype} up to {kind.limits[1]}")
     tensor.type, tensor.shape, tensor.buffer = number, list(shape), 0
     tensor.name = f"t{len(model.subgraphs[0].tensors)}"
     if kind.scales:

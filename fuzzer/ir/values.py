@@ -26,9 +26,8 @@ DTYPES = {
     "complex<f64>": "complex128",
 }
 """NumPy's names of element types; bfloat16, strings and four-bit integers are not among them."""
-_STORAGE = {"i8": "int8", "u8": "uint8", "i16": "int16", "i32": "int32", "ui8": "uint8"}
 _TENSOR = re.compile(r"tensor<(\*x|(?:(?:\d+|\?)x)*)(.*)>$", re.DOTALL)
-_QUANTISED = re.compile(r"!quant\.uniform<([a-z]+\d+)(?:<[^>]*>)?:f\d+(?::(\d+))?,\s*(.*)>$", re.DOTALL)
+_QUANTISED = re.compile(r"!quant\.uniform<([iu])(\d+)(?:<(-?\d+):(-?\d+)>)?:f\d+(?::(\d+))?,\s*(.*)>$", re.DOTALL)
 _PAIR = re.compile(r"(0x[0-9A-Fa-f]+|-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?::(-?\d+))?")
 
 
@@ -36,7 +35,8 @@ _PAIR = re.compile(r"(0x[0-9A-Fa-f]+|-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?::(-?\d+
 class TensorType:
     """A tensor's type. `shape` is None where the rank is not known, -1 in it where a size is not.
 
-    `scales` are empty where it is not quantised; `axis` is that of several scales.
+    `scales` are empty where it is not quantised; `axis` is that of several scales. `limits` are the smallest and the
+    largest integer that a quantised one may hold, which may be fewer than its `dtype` has (four bits, narrow ranges).
     """
 
     dtype: str
@@ -44,6 +44,7 @@ class TensorType:
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     axis: int = 0
+    limits: tuple[int, int] = (0, 0)
 
 
 @cache
@@ -57,16 +58,49 @@ def tensor_type(text: str) -> TensorType:
     if element in DTYPES:
         return TensorType(DTYPES[element], shape)
     quantised = _QUANTISED.match(element)
-    if quantised is None or quantised[1] not in _STORAGE:
+    if quantised is None or int(quantised[2]) > 32:
         raise SyntaxRefused(f"element type {element[:60]}")
-    pairs = _PAIR.findall(quantised[3].strip("{}"))
+    signed, bits = quantised[1] == "i", int(quantised[2])
+    width = next(w for w in (8, 16, 32) if bits <= w)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    pairs = _PAIR.findall(quantised[6].strip("{}"))
     return TensorType(
-        _STORAGE[quantised[1]],
+        f"{'int' if signed else 'uint'}{width}",
         shape,
         tuple(of_bits(scale, "f64") if scale.startswith("0x") else float(scale) for scale, _ in pairs),
         tuple(int(point or 0) for _, point in pairs),
-        int(quantised[2] or 0),
+        int(quantised[5] or 0),
+        (int(quantised[3]), int(quantised[4])) if quantised[3] else (low, high),
     )
+
+
+def quantised(value: np.ndarray[Any, Any], kind: TensorType) -> np.ndarray[Any, Any]:
+    """Real numbers as integers of a quantised type: round(x / scale) + zero point, within the type's limits.
+
+    Halves are rounded away from zero, as TFLite's kernels do (`TfLiteRound` in internal/cppmath.h), in float32.
+    """
+    scale, zero = _spread(kind, value.ndim)
+    with np.errstate(all="ignore"):
+        ratio = value.astype(np.float32) / scale
+        whole = np.trunc(ratio + np.copysign(np.float32(0.5), ratio)) + zero
+    made: np.ndarray[Any, Any] = np.clip(np.nan_to_num(whole), *kind.limits).astype(kind.dtype)
+    return made
+
+
+def dequantised(value: np.ndarray[Any, Any], kind: TensorType) -> np.ndarray[Any, Any]:
+    """Integers of a quantised type as real numbers: (q - zero point) * scale, in float32."""
+    scale, zero = _spread(kind, value.ndim)
+    made: np.ndarray[Any, Any] = ((value.astype(np.float64) - zero) * scale).astype(np.float32)
+    return made
+
+
+def _spread(kind: TensorType, rank: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Scales and zero points in the shape in which they meet a tensor of this rank."""
+    shape = [1] * rank
+    if len(kind.scales) > 1:
+        shape[kind.axis] = len(kind.scales)
+    scale, zero = np.array(kind.scales, np.float32), np.array(kind.zero_points, np.float64)
+    return (scale.reshape(shape), zero.reshape(shape)) if rank else (scale[0], zero[0])
 
 
 def of_bits(word: str, type_: str) -> float:

@@ -55,7 +55,7 @@ def chain(*ops: str) -> Case:
     "case",
     [
         chain("tanh", "relu6", "neg", "abs", "square", "sin", "floor"),
-        chain("elu", "sigmoid", "relu_n1_to_1", "selu"),
+        chain("elu", "selu", "sigmoid", "softsign", "cos"),
         small_net(),
         small_net(entry="saved_model"),
         small_net(entry="keras"),

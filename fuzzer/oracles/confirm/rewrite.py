@@ -5,8 +5,8 @@ every pass (`fuzzer.convert.passes`) and run there (`fuzzer.ir`) on the sample t
 is the one between the last state whose results are within the bounds of the float64 truth and the first after it whose
 are not. Inside that pass the two programs are held against each other (`rewritten`).
 
-States that cannot be run leave an interval. Where none can, the operator of the flatbuffer whose result leaves
-TensorFlow's values is traced to the pass that brought it.
+States that cannot be run leave an interval. Where that has no ends, the operator of the flatbuffer whose result is none
+of TensorFlow's values is traced to the pass that brought it: evidence for a reader, too weak for a title.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from fuzzer.build import Array, constants, walk, weights_of
 from fuzzer.convert import passes
 from fuzzer.execute.record import CaseRun, RuntimeRun, Slot
 from fuzzer.execute.runtimes import feed
-from fuzzer.ir import Function, NotEvaluableError, Program
+from fuzzer.ir import Function, NotEvaluableError, Operation, Program
 from fuzzer.oracles.confirm import parts, truth
-from fuzzer.oracles.confirm.rewritten import Difference, Outcome, close, difference
+from fuzzer.oracles.confirm.rewritten import SILENT, Difference, Outcome, close, difference
 from fuzzer.oracles.divergence import real_pair
 
 BUDGET_S = 3.0
@@ -68,7 +68,7 @@ def blame(record: CaseRun, wrong: Wrong | None = None, sample: int | None = None
     ran = sum(state.wrong is not None for state in states)
     found["run"] = f"{ran} of {len(states)} states of the program"
     if "pass" not in found:
-        found |= _introduced(record, stages, sample)
+        found["introduced"] = _introduced(record, stages, sample)
         found["not run"] = sorted({s.why for s in states if s.why})[:3]
     return found
 
@@ -195,8 +195,7 @@ def _guilty(record: CaseRun, states: Sequence[_State], sample: int, wrong: Wrong
     if not known:
         return {}
     if not states[known[-1]].wrong:
-        last = known[-1] == len(states) - 1
-        return {"pass": EXPORT, "before": [], "after": []} if last else {}
+        return _exported(record, states[-1], sample) if known[-1] == len(states) - 1 else {}
     right = max((i for i in known if not states[i].wrong), default=-1)
     bad = next(i for i in known if i > right)
     if right < 0:
@@ -209,13 +208,33 @@ def _guilty(record: CaseRun, states: Sequence[_State], sample: int, wrong: Wrong
         return {"pass": name, "before": sorted(change.removed), "after": sorted(change.added)}
     told = {
         "pass": name,
-        "before": [op.name for op in found.before],
-        "after": [op.name for op in found.after] or [CONSTANT],
+        "before": [_name(op) for op in found.before],
+        "after": [_name(op) for op in found.after] or [CONSTANT],
         "program before": [shown(op) for op in found.before[:MAX_NAMED]],
         "program after": [shown(op) for op in found.after[:MAX_NAMED]],
     }
     tensor = _tensor(record, found.value, sample)
     return {**told, "tensor": tensor} if tensor else told
+
+
+def _exported(record: CaseRun, last: _State, sample: int) -> dict[str, Any]:
+    """The program is right to the end and the flatbuffer is not: the first operation whose value it does not have."""
+    assert record.flat is not None
+    held = {i: np.asarray(value) for i, value in parts.intermediates(record, sample).items()}
+    _, steps = last.program.run(_inputs(last.program.entry, record.samples[sample]))
+    told = {"pass": EXPORT, "before": [], "after": []}
+    known = [value for step in steps for value in step.values]
+    for step in steps:
+        kept = any(close(theirs, value) for value in step.values for theirs in held.values())
+        if step.operation.name not in SILENT and not kept:
+            strange = (op for op in record.flat.ops if op.outputs and not _holds(known, held.get(op.outputs[0])))
+            lines = {"program before": [shown(step.operation)]}
+            return {**told, **lines, "before": [_name(step.operation)], "after": [op.name for op in strange][:1]}
+    return told
+
+
+def _holds(known: Sequence[Any], value: Any) -> bool:
+    return any(close(theirs, value) for theirs in known)
 
 
 def _difference(record: CaseRun, right: _State, bad: _State, sample: int, wrong: Wrong) -> Difference | None:
@@ -230,7 +249,13 @@ def _difference(record: CaseRun, right: _State, bad: _State, sample: int, wrong:
         return None  # the time is up: both states ran before
 
 
-def shown(op: Any) -> str:
+def _name(op: Operation) -> str:
+    """What an operation does: one of TensorFlow's may stand in a `tfl.custom_tf` for a while."""
+    inner = op.regions[0].operations if op.name == "tfl.custom_tf" and op.regions else []
+    return inner[0].name if inner else op.name
+
+
+def shown(op: Operation) -> str:
     """An operation as a reader wants it: types, and the attributes that are plain words or numbers."""
     plain = {k: v for k, v in op.attributes.items() if isinstance(v, int | float | str | list) and k != "device"}
     attributes = " {" + ", ".join(f"{k} = {v}" for k, v in plain.items()) + "}" if plain else ""
@@ -265,12 +290,14 @@ def _introduced(record: CaseRun, stages: Sequence[passes.Pass], sample: int) -> 
     strange = [
         op
         for op in record.flat.ops
-        if not any(close(np.asarray(held[i]), value) for i in op.outputs if i in held for value in true)
+        if op.outputs
+        and not op.name.startswith(("VAR_HANDLE", "READ_VARIABLE"))
+        and not any(close(np.asarray(held[i]), value) for i in op.outputs if i in held for value in true)
     ]
     for op in strange:
         name = f"tfl.{op.name.lower()}"
         change = next((c for c in passes.changes(stages) if c.added[name]), None)
         if change is not None:
             told = {"before": sorted(change.removed), "after": sorted(change.added)}
-            return {"pass": f"{change.after.name} (by introduction of {name})", **told}
+            return {"operator": name, "pass": change.after.name, **told}
     return {}

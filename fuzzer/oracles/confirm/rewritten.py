@@ -21,7 +21,7 @@ from fuzzer.ir.run import CONSTANTS
 TOLERANCE = 2.0**-16
 """Values are the same when they are no further apart than this share of the largest."""
 MAX_TRANSPLANTS = 200
-_SILENT = (*CONSTANTS, "tfl.no_value", "tf.Identity", "tf.NoOp", "tf.StopGradient")
+SILENT = (*CONSTANTS, "tfl.no_value", "tf.Identity", "tf.NoOp", "tf.StopGradient")
 """Operations that compute nothing."""
 
 
@@ -63,6 +63,10 @@ def difference(right: Outcome, bad: Outcome, still_wrong: Callable[[dict[str, An
     `still_wrong` runs the state after the pass with some values replaced.
     """
     lost = [(name, value) for name, value in _values(right) if not _shared(value, bad)]
+    # A value may be lost and still be there by chance: a softplus of large numbers is what goes into it.
+    computed = {n for step in right.steps if step.operation.name not in SILENT for n in step.operation.results}
+    gone = {name for name, _ in lost}
+    lost += [pair for pair in reversed(list(_values(right))) if pair[0] in computed - gone]
     strange = [(name, value) for name, value in _values(bad, True) if not _shared(value, right)]
     raw, their_raw = _quantised(bad), _quantised(right)
     # Real numbers first: where integers stand between them depends on the model around.
@@ -117,7 +121,7 @@ def _slice(outcome: Outcome, other: Outcome, name: str) -> tuple[Operation, ...]
         found.add(id(step))
         waiting += step.operation.operands
     made = (step.operation for step in outcome.steps if id(step) in found)
-    return tuple(op for op in made if op.name not in _SILENT)
+    return tuple(op for op in made if op.name not in SILENT)
 
 
 def _arrays(step: Step) -> list[Array]:
