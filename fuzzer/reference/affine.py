@@ -62,10 +62,17 @@ def is_quantised(operand: Tensor) -> bool:
     return len(operand.scales) > 0
 
 
-def scale_of(node: Node, operand: Tensor) -> np.float32:
-    """The one scale of a per-tensor quantised tensor, float32; refused where no multiplier can hold it."""
+def any_scale_of(node: Node, operand: Tensor) -> np.float32:
+    """The one scale of a per-tensor quantised tensor, float32, positive and finite, however extreme."""
     need(len(operand.scales) == 1, node, f"tensor {operand.name!r} has {len(operand.scales)} scales, one is needed")
     scale = np.float32(operand.scales[0])
+    need(0 < scale < np.inf, node, f"tensor {operand.name!r} has the scale {scale}")
+    return scale
+
+
+def scale_of(node: Node, operand: Tensor) -> np.float32:
+    """The same, refused where no multiplier can hold the scale itself."""
+    scale = any_scale_of(node, operand)
     need(_SMALLEST_SCALE <= scale <= 1 / _SMALLEST_SCALE, node, f"tensor {operand.name!r} has the scale {scale}")
     return scale
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fuzzer.reference.affine import given, limits, need, need_dtype, round_half_away, scale_of, zero_point_of
+from fuzzer.reference.affine import any_scale_of, given, limits, need, need_dtype, round_half_away, zero_point_of
 from fuzzer.reference.fixed_point import (
     Array,
     multiply_by_quantized_multiplier,
@@ -41,7 +41,7 @@ def quantize(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     need(known, node, f"{source.stored} to {target.stored}")
     points = zero_point_of(node, source), zero_point_of(node, target)
     need((source.dtype, target.dtype) != ("int16", "int16") or points == (0, 0), node, "int16 with a zero point")
-    real = float(scale_of(node, source)) / float(scale_of(node, target))
+    real = float(any_scale_of(node, source)) / float(any_scale_of(node, target))
     moved = wrap32(values.astype(np.int64) - points[0])
     scaled = multiply_by_quantized_multiplier(moved, *quantize_multiplier(real))
     return [saturate_to(wrap32(scaled + points[1]), target.dtype)]
@@ -64,7 +64,7 @@ def _nearest(node: Node, values: Array, target: Tensor) -> Array:
 def _along_axis(node: Node, tensor: Tensor, rank: int) -> tuple[Array, Array]:
     """Scales (float32) and zero points (int64) of a tensor, shaped to broadcast along its quantised axis."""
     if len(tensor.scales) <= 1:
-        return np.asarray(scale_of(node, tensor)), np.asarray(zero_point_of(node, tensor), np.int64)
+        return np.asarray(any_scale_of(node, tensor)), np.asarray(zero_point_of(node, tensor), np.int64)
     shape = [1] * rank
     shape[tensor.axis] = len(tensor.scales)
     points = np.broadcast_to(np.asarray(tensor.zero_points, np.int64), (len(tensor.scales),))

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fuzzer.reference.affine import (
+    any_scale_of,
     is_quantised,
     limits,
     need,
     need_dtype,
-    scale_of,
     truncating_divide,
     zero_point_of,
 )
@@ -60,7 +60,7 @@ def clamp(node: Node, values: Array) -> Array:
     """Raw results (without zero point) shifted, clamped by the fused activation, in the output's type."""
     target = node.outputs[0]
     zero_point = zero_point_of(node, target)
-    low, high = activation_range(activation_of(node), float(scale_of(node, target)), zero_point, target.dtype)
+    low, high = activation_range(activation_of(node), float(any_scale_of(node, target)), zero_point, target.dtype)
     # min(high, max(low, x)): where the bounds cross, the upper one wins.
     return np.minimum(high, np.maximum(low, wrap32(values + zero_point))).astype(target.dtype)
 
@@ -110,7 +110,7 @@ def _pot_shifts(node: Node, first: Tensor, second: Tensor) -> tuple[int, int] | 
     tensors = (first, second, node.outputs[0])
     if not bool(option(node, "potScaleInt16", True)) or any(zero_point_of(node, t) for t in tensors):
         return None
-    exponents = [_log2(scale_of(node, t)) for t in tensors]
+    exponents = [_log2(any_scale_of(node, t)) for t in tensors]
     if None in exponents:
         return None
     one, two, out = (e for e in exponents if e is not None)
@@ -140,8 +140,8 @@ def _general_sum(
     node: Node, tensors: tuple[Tensor, Tensor], values: tuple[Array, Array], sign: int, spare_bits: int
 ) -> Array:
     one, two = _on_common_scale(node, tensors, values, sign, spare_bits)
-    twice = 2 * float(max(scale_of(node, t) for t in tensors))
-    real = twice / float(np.float32(1 << spare_bits) * scale_of(node, node.outputs[0]))
+    twice = 2 * float(max(any_scale_of(node, t) for t in tensors))
+    real = twice / float(np.float32(1 << spare_bits) * any_scale_of(node, node.outputs[0]))
     return clamp(node, multiply_by_quantized_multiplier(wrap32(one + two), *smaller_than_one(node, real)))
 
 
@@ -149,7 +149,7 @@ def _on_common_scale(
     node: Node, tensors: tuple[Tensor, Tensor], values: tuple[Array, Array], sign: int, spare_bits: int
 ) -> tuple[Array, Array]:
     """Both operands in units of twice the larger scale / 2^spare_bits; the second's multiplier carries `sign`."""
-    scales = [scale_of(node, tensor) for tensor in tensors]
+    scales = [any_scale_of(node, tensor) for tensor in tensors]
     twice = 2 * float(max(scales))
     made = []
     for tensor, value, scale, signed in zip(tensors, values, scales, (1, sign), strict=True):
@@ -188,7 +188,7 @@ def mul(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     need(target.dtype == name, node, f"{name} to {target.dtype}, an inner product of LSTM without scales")
     points = [zero_point_of(node, t) for t in (first, second, target)]
     need(name != "int16" or not any(points), node, "int16 with a zero point")
-    real = float(scale_of(node, first) * scale_of(node, second) / scale_of(node, target))
+    real = float(any_scale_of(node, first) * any_scale_of(node, second) / any_scale_of(node, target))
     product = (a.astype(np.int64) - points[0]) * (b.astype(np.int64) - points[1])
     return [clamp(node, multiply_by_quantized_multiplier(product, *quantize_multiplier(real)))]
 
@@ -200,8 +200,8 @@ def squared_difference(node: Node, operands: Sequence[Array | None]) -> list[Arr
         with np.errstate(over="ignore"):
             return [(a - b) * (a - b)]
     one, two = _on_common_scale(node, (first, second), (a, b), 1, _SQUARE_SPARE_BITS)
-    twice = 2 * float(max(scale_of(node, first), scale_of(node, second)))
-    real = twice * twice / float(np.float32(1 << 2 * _SQUARE_SPARE_BITS) * scale_of(node, node.outputs[0]))
+    twice = 2 * float(max(any_scale_of(node, first), any_scale_of(node, second)))
+    real = twice * twice / float(np.float32(1 << 2 * _SQUARE_SPARE_BITS) * any_scale_of(node, node.outputs[0]))
     square = wrap32((one - two) * (one - two))
     return [clamp(node, multiply_by_quantized_multiplier(square, *smaller_than_one(node, real)))]
 
@@ -219,7 +219,7 @@ def div(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     numerator = a.astype(np.int64) - zero_point_of(node, first)
     denominator = b.astype(np.int64) - zero_point_of(node, second)
     need((denominator != 0).all(), node, "division by zero")
-    real = float(scale_of(node, first) / (scale_of(node, second) * scale_of(node, target)))
+    real = float(any_scale_of(node, first) / (any_scale_of(node, second) * any_scale_of(node, target)))
     multiplier, shift = quantize_multiplier(real)
     numerator, denominator = np.broadcast_arrays(np.where(denominator < 0, -1, 1) * numerator, np.abs(denominator))
     inverse, over_unit = reciprocal(denominator, 31)
@@ -242,7 +242,7 @@ def _extremum(pick: Callable[[Array, Array], Array]) -> Callable[[Node, Sequence
         need_dtype(node, first, ("int8", "uint8", "int16", "int32", "int64"))
         if is_quantised(first):
             tensors = (first, second, node.outputs[0])
-            same = len({(float(scale_of(node, t)), zero_point_of(node, t)) for t in tensors}) == 1
+            same = len({(float(any_scale_of(node, t)), zero_point_of(node, t)) for t in tensors}) == 1
             need(same, node, "operands and result of different quantisation")
         return [pick(a, b)]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fuzzer.reference.affine import given, need, need_dtype, scale_of, zero_point_of
+from fuzzer.reference.affine import any_scale_of, given, need, need_dtype, zero_point_of
 from fuzzer.reference.fixed_point import Array, wrap32
 from fuzzer.reference.graph import Node
 from fuzzer.reference.options import flag, option
@@ -33,7 +33,7 @@ def fully_connected(node: Node, operands: Sequence[Array | None]) -> list[Array]
     need(rows.size % depth == 0 and (not keep or rows.shape[-1] == depth), node, "operand shapes do not match")
     products = rows.reshape(-1, depth).astype(np.float64) @ matrix.astype(np.float64).T
     sums = with_bias(node, operands, 2, products)
-    one, target = float(scale_of(node, source)), float(scale_of(node, node.outputs[0]))
+    one, target = float(any_scale_of(node, source)), float(any_scale_of(node, node.outputs[0]))
     codes = rescale_in_double(node, sums, [one * scale / target for scale in factor.scales])
     return [codes.reshape((*rows.shape[:-1], units) if keep else (-1, units))]
 
@@ -62,7 +62,7 @@ def batch_matmul(node: Node, operands: Sequence[Array | None]) -> list[Array]:
     if plain:
         return [wrap32(sums).astype(np.int32)]
     # float32 product of the scales, divided in double (`GetQuantizedConvolutionMultipler`).
-    real = float(scale_of(node, one) * scale_of(node, two)) / float(scale_of(node, target))
+    real = float(any_scale_of(node, one) * any_scale_of(node, two)) / float(any_scale_of(node, target))
     return [rescale(node, sums, [real])]
 
 

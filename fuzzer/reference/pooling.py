@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fuzzer.reference.affine import given, limits, need, need_dtype, scale_of, truncating_divide, zero_point_of
+from fuzzer.reference.affine import any_scale_of, given, limits, need, need_dtype, truncating_divide, zero_point_of
 from fuzzer.reference.elementwise import activation_of
 from fuzzer.reference.fixed_point import Array, activation_range
 from fuzzer.reference.graph import Node
@@ -24,7 +24,7 @@ def _windows(node: Node, operands: Sequence[Array | None]) -> tuple[Array, tuple
     source, image = given(node, operands, 0)
     name, target = need_dtype(node, source, _QUANTISED), node.outputs[0]
     need(target.dtype == name, node, f"{name} to {target.dtype}")
-    same = scale_of(node, source) == scale_of(node, target) and zero_point_of(node, source) == zero_point_of(
+    same = any_scale_of(node, source) == any_scale_of(node, target) and zero_point_of(node, source) == zero_point_of(
         node, target
     )
     need(same, node, "input and output of different quantisation")
@@ -35,7 +35,7 @@ def _windows(node: Node, operands: Sequence[Array | None]) -> tuple[Array, tuple
 def _clamp(node: Node, values: Array) -> list[Array]:
     """Codes between the bounds of the fused activation; no zero point is added."""
     target = node.outputs[0]
-    scale, point = float(scale_of(node, target)), zero_point_of(node, target)
+    scale, point = float(any_scale_of(node, target)), zero_point_of(node, target)
     low, high = activation_range(activation_of(node), scale, point, target.dtype)
     return [np.minimum(high, np.maximum(low, values)).astype(target.dtype)]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fuzzer.reference.affine import given, need, need_dtype, scale_of, zero_point_of
+from fuzzer.reference.affine import any_scale_of, given, need, need_dtype, zero_point_of
 from fuzzer.reference.elementwise import clamp
 from fuzzer.reference.fixed_point import (
     INT32_MAX,
@@ -69,9 +69,9 @@ def real_multipliers(node: Node, source: Tensor, factor: Tensor) -> list[float]:
 
     In double; but uint8 multiplies the scales in float32 first (`GetQuantizedConvolutionMultipler`).
     """
-    one, target = scale_of(node, source), float(scale_of(node, node.outputs[0]))
+    one, target = any_scale_of(node, source), float(any_scale_of(node, node.outputs[0]))
     if source.dtype == "uint8":
-        return [float(one * scale_of(node, factor)) / target]
+        return [float(one * any_scale_of(node, factor)) / target]
     need(len(factor.scales) > 0, node, f"tensor {factor.name!r} has no scale")
     return [float(one) * scale / target for scale in factor.scales]
 
@@ -108,7 +108,7 @@ def rescale(node: Node, sums: Array, reals: Sequence[float]) -> Array:
 def rescale_in_double(node: Node, sums: Array, reals: Sequence[float]) -> Array:
     """Sums times their channel's multiplier in double, ties away from zero, clamped, as the output's codes.
 
-    Products beyond 32 bits saturate; the runtime (TensorFlow 2.21) converts them without a check, which gives 0 or the
+    Products beyond 32 bits saturate; the int16 kernel (TensorFlow 2.21) converts without a check, which gives 0 or the
     smallest code where the largest is right.
     """
     held = sums if accumulates_in_64_bits(node) else wrap32(sums)

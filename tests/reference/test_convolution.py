@@ -161,3 +161,13 @@ def test_padding_stands_for_the_real_zero() -> None:
     found = reference.evaluate(content, {0: np.array([11, 12], np.int8).reshape(1, 1, 2, 1)})[3]
     # 10 * 1 + 100 * 2 = 210; 1 * 1 + 10 * 2 = 21; both in steps of 10.
     assert found.reshape(-1).tolist() == [21, 2]
+
+
+def test_only_the_quotient_of_scales_counts() -> None:
+    """Scales far from 1, as calibration makes of huge or tiny ranges, are computed as any others."""
+    codes_in = np.arange(4, dtype=np.int8).reshape(1, 2, 2, 1)
+    weights = Operand("int8", (1, 1, 1, 1), 0.5).constant(np.full((1, 1, 1, 1), 3, np.int8))
+    for scale in (1e-30, 1.0, 1e30):
+        image, result = tensor("int8", (1, 2, 2, 1), scale), tensor("int8", (1, 2, 2, 1), scale)
+        content = build("CONV_2D", [image, weights, None], [result], "Conv2DOptions", 5, strideH=1, strideW=1)
+        assert reference.evaluate(content, {0: codes_in})[3].reshape(-1).tolist() == [0, 2, 3, 5]
