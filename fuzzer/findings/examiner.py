@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from fuzzer.case import Case, pretty, to_json
+from fuzzer.case import RELATIONS, Case, pretty, to_json
 from fuzzer.execute import Death, Executor, Limits
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
@@ -28,7 +28,7 @@ from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME, KERNEL, STACK, judge_death
-from fuzzer.oracles.verdict import SPECIAL_OPERANDS, ULP
+from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, ULP
 from fuzzer.reduce import Budget, reduce, size
 
 REPEATS = 3
@@ -137,6 +137,8 @@ class Examiner:
             self.store.dismiss(suspicion, first.why, self._spent())
             return Outcome("dismissed", None, first.why, first.unjudged)
         self._explained.update(explained_by(suspicion, first.verdict))
+        suspicion = related(suspicion, first.verdict)
+        case = suspicion.case
         key = key_of(first.verdict, scheme)
         known = self._saturated(key, case) or self._propagated.known(first.verdict)
         if known is not None:
@@ -400,6 +402,15 @@ def facets_of(suspicion: Suspicion) -> tuple[str, ...]:
         who = ",".join(sorted(verdict.runtimes))
         return tuple(f"{verdict.kind.value}|{scheme}|{who}|{operator}" for operator in operators)
     return (key_of(verdict, scheme),)
+
+
+def related(suspicion: Suspicion, found: Verdict) -> Suspicion:
+    """The suspicion with its case naming the relation under which the defect was found, where one was tried."""
+    name = found.evidence.get(RELATION)
+    if name not in RELATIONS:
+        return suspicion
+    inference = replace(suspicion.case.inference, relation=str(name))
+    return replace(suspicion, case=replace(suspicion.case, inference=inference), verdict=found)
 
 
 def explained_by(suspicion: Suspicion, found: Verdict) -> tuple[str, ...]:

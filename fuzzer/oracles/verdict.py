@@ -50,6 +50,10 @@ ULP = "ulp"
 """Key of the evidence that holds the largest error in units in the last place of the output's largest value."""
 
 
+RELATION = "relation tried"
+"""Key of the evidence that names the relation a case must name so that what was confirmed shows."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One judgement of one case.

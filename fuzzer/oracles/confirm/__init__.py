@@ -14,7 +14,7 @@ from typing import Any
 from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
-from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
+from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, Kind, Verdict
 
 NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.CALIBRATION})
 """Kinds that are about numbers: which of them it is, confirmation tells."""
@@ -83,5 +83,33 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
     told = judge(record, seen)
     if told.verdict is None and record.content and propagation.applies(record):
         propagated = propagation.confirm(record, seen)
-        return propagated if propagated.verdict is not None else told
-    return told
+        told = propagated if propagated.verdict is not None else told
+    return told if told.verdict is not None else _of_state(record, seen, stage) or told
+
+
+STATE = ("second_invoke", "preserve_all", "threads")
+"""Relations that tell what no operator alone shows: state, memory and races of the interpreter around the kernels."""
+
+
+def _of_state(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation | None:
+    """Runtimes differ although every operator alone is right: whether one breaks a promise about its state.
+
+    The case did not name the relation; the verdict's evidence does, and whoever goes on must have the case name it.
+    """
+    from fuzzer.oracles import metamorphic as relations
+    from fuzzer.oracles.confirm import metamorphic
+
+    if suspicion.kind is not Kind.VALUE or suspicion.evidence.get("base") not in (*RUNTIMES, "tensorflow"):
+        return None
+    if record.case.model.random or record.case.inference.relation != "none":
+        return None
+    for name in STATE:
+        inference = replace(record.case.inference, relation=name)
+        tried = replace(record, case=replace(record.case, inference=inference), variants={}, unrelated="", other=None)
+        relations.relate(tried, stage)
+        broken = next(relations.judge(tried, {}), None)
+        told = metamorphic.confirm(tried, broken, stage) if broken is not None else None
+        if told is not None and told.verdict is not None:
+            evidence = {**told.verdict.evidence, RELATION: name}
+            return replace(told, verdict=replace(told.verdict, evidence=evidence))
+    return None

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat
 from fuzzer.execute.record import slot_of
-from fuzzer.execute.runtimes import MAKERS, output
+from fuzzer.execute.runtimes import float_kernels, output
 from fuzzer.oracles.confirm.node import UNJUDGED
 from fuzzer.oracles.confirm.parts import inside
 
-_RUNTIME = "tf-builtin"
 PASSING = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that change the format of a number and not the number."""
 _UNKNOWN = frozenset({"DENSIFY"})
@@ -155,7 +154,7 @@ class Twin:
         try:
             interpreter = self._kernels.get(position)
             if interpreter is None:
-                interpreter = MAKERS[_RUNTIME](self._alone(position), 1)
+                interpreter = float_kernels(self._alone(position))
                 self._kernels[position] = interpreter
             details = interpreter.get_input_details()
             values = [np.asarray(known[index]) for index in self._order(position)]
