@@ -75,3 +75,13 @@ def test_an_operator_that_the_runtime_names_is_the_title_whatever_ops_lead_there
     message = "div.cc data[i] != zero_point was not true [DIV]"
     made = title(message, CASE, Kind.INVOKE_ERROR, Stage.INVOKE)
     assert made == "invoke-error in invoke: DIV: div.cc data[i] != zero_point was not true [DIV] (float32)"
+
+
+def test_a_rewrite_of_the_converter_is_the_title_whatever_ops_lead_there() -> None:
+    message = "the converter changed the model in P: tf.A -> tfl.b"
+    found = {"pass": "P", "before": ["tf.A"], "after": ["tfl.b"]}
+    told = Verdict(Stage.COMPARE, Kind.VALUE, message, blame="converter", evidence=found)
+    other = replace(drawn_case(2, 0), conversion=Conversion())
+    assert title_of(told, CASE) == title_of(told, other) == f"value in compare: {message} (float32)"
+    untold = replace(told, message="the converter changed the model", evidence={})
+    assert title_of(untold, CASE) != title_of(untold, other), "without a pass the ops tell defects apart"
