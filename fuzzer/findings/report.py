@@ -20,6 +20,7 @@ _WHAT = {
     Kind.DTYPE: "An output has another dtype than asked for.",
     Kind.VALUE: "The numbers are wrong by more than any order of rounding explains.",
     Kind.NAN_PROPAGATION: "NaN or infinity appears where the exact result is finite.",
+    Kind.CALIBRATION: "The quantiser chose scales that do not fit the data it was calibrated on.",
     Kind.METAMORPHIC: "A change that must not change the result does.",
 }
 _PROPAGATION = (

@@ -33,6 +33,9 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if "pass" in verdict.evidence and (verdict.evidence.get("before") or verdict.evidence.get("after")):
         # The converter's rewrite names the defect: which ops of ours lead to it is chance.
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
+    if verdict.kind is Kind.CALIBRATION:
+        # Which ops of ours made the numbers that were calibrated on is chance.
+        return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     if HEAP_CORRUPTION in verdict.message:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
         return _line(f"{where}: {verdict.message}")

@@ -19,6 +19,7 @@ KIND_ORDER = (
     "out-of-memory",
     "hang",
     "value",
+    "calibration",
     "metamorphic",
     "nan-propagation",
     "shape",

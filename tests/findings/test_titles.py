@@ -85,3 +85,9 @@ def test_a_rewrite_of_the_converter_is_the_title_whatever_ops_lead_there() -> No
     assert title_of(told, CASE) == title_of(told, other) == f"value in compare: {message} (float32)"
     untold = replace(told, message="the converter changed the model", evidence={})
     assert title_of(untold, CASE) != title_of(untold, other), "without a pass the ops tell defects apart"
+
+
+def test_every_kind_is_explained_in_reports() -> None:
+    from fuzzer.findings.report import _WHAT
+
+    assert set(_WHAT) == set(Kind) and all(text.endswith(".") for text in _WHAT.values())
