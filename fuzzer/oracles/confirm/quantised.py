@@ -304,8 +304,11 @@ _ARITHMETIC = frozenset(
 )
 
 
-def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -> Prediction:
-    """The twin's results for a sample and their noise. Raises `NoTwinError` where an operator has no float kernel."""
+def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS) -> Prediction:
+    """The twin's results for a sample and their noise, measured `seeds` times.
+
+    Raises `NoTwinError` where an operator has no float kernel.
+    """
     feeds = _feeds(run, sample)
     outputs = [slot.index for slot in run.outputs]
     beyond: dict[int, float] = {}
@@ -321,7 +324,7 @@ def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -
     values = [plain[i] for i in outputs]
     noise: list[Real] = [np.zeros(v.shape) for v in values]
     seen, least = beyond, dict(beyond)
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         beyond = {}
         moved = twin.run(feeds, look, _moved_constants(twin, np.random.RandomState(seed)))
         _widen(noise, values, [moved[i] for i in outputs])
