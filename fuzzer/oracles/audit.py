@@ -19,6 +19,8 @@ from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
 ONE_IN = 8
 """An audit takes a third of a case's time (`scripts/bench oracles`): so many keep judging within its budget."""
+CONVERTED_ONE_IN = 4
+"""One audit in so many converts the model once more, in floats, to compare the constants."""
 SUSPICIOUS = 1e-3
 """Share of the output's scale from which the flatbuffer is suspected, beyond the noise of its constants."""
 FACTOR = 8.0
@@ -42,7 +44,7 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
 
 def look(record: CaseRun) -> Verdict | None:
     """What an audit of the first sample finds: the suspicion, or None."""
-    from fuzzer.oracles.confirm import node_exact, node_reals, quantised
+    from fuzzer.oracles.confirm import constants, node_exact, node_reals, quantised
     from fuzzer.oracles.confirm.twin import NoTwinError
 
     twin = quantised.twin_of(record)
@@ -74,7 +76,17 @@ def look(record: CaseRun) -> Verdict | None:
     except NoTwinError:
         return None
     found = (_conversion(record, s, one.values, one.noise) for s, one in enumerate(made))
-    return next((verdict for verdict in found if verdict is not None), None)
+    verdict = next((verdict for verdict in found if verdict is not None), None)
+    if verdict is None and int(record.case.id, 16) // ONE_IN % CONVERTED_ONE_IN == 0:
+        with record.under_test("audit"):
+            stored = constants.first_wrong(record, twin)
+        if stored is not None:
+            evidence = {"operators": [stored.operator], "base": "the model's constant", "runtimes": ["converter"]}
+            words = f"a constant of {stored.operator} is not the model's"
+            verdict = Verdict(
+                Stage.COMPARE, Kind.VALUE, words, "converter", stored.apart, "steps", stored.operator, evidence
+            )
+    return verdict
 
 
 def _conversion(record: CaseRun, sample: int, values: list[np.ndarray], noise: list[np.ndarray]) -> Verdict | None:
