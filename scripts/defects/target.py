@@ -25,7 +25,7 @@ from fuzzer.execute.target import prepare
 from scripts.defects import results
 from scripts.defects.defect import Defect, Party
 from scripts.defects.flat import Edited
-from scripts.defects.stepped import SteppedInterpreter
+from scripts.defects.stepped import InjectionError, SteppedInterpreter
 from scripts.defects.table import DEFECTS
 
 __all__ = ["load", "prepare", "run"]
@@ -176,7 +176,7 @@ def edited_content(content: bytes, defect: Defect, case: Case) -> bytes:
     """The flatbuffer with its first fitting operator changed."""
     model = Edited(content)
     for position, op in enumerate(list(model.graph.operators)):
-        if _matches(defect, model, op) and defect.edit is not None and defect.edit(model, op, case):
+        if _matches(defect, model, op) and _edit(defect, model, op, case):
             names = [bytes(model.tensor(int(i)).name or b"").decode(errors="replace") for i in op.outputs]
             _guilty.append({"position": position, "operator": defect.operator, "tensors": names})
             return model.content()
@@ -197,8 +197,7 @@ def _maker(make: Callable[..., Any], defect: Defect) -> Callable[..., Any]:
             return SteppedInterpreter(
                 make, content, threads, options, lambda m, op: _matches(defect, m, op), defect.tamper
             )
-        assert defect.edit is not None
-        changed = [defect.edit(model, op, None) for op in list(model.graph.operators) if _matches(defect, model, op)]
+        changed = [_edit(defect, model, op, None) for op in list(model.graph.operators) if _matches(defect, model, op)]
         return make(model.content() if any(changed) else content, threads, **options)
 
     return made
@@ -209,6 +208,13 @@ def _applies(defect: Defect, clean: CaseRun, case: Case) -> bool:
     fitting = [op for op in model.graph.operators if _matches(defect, model, op)]
     if defect.tamper is not None:
         return bool(fitting)
-    assert defect.edit is not None
     given = case if defect.party is Party.CONVERTER else None
-    return any(defect.edit(model, op, given) for op in fitting)
+    return any(_edit(defect, model, op, given) for op in fitting)
+
+
+def _edit(defect: Defect, model: Edited, op: Any, case: Case | None) -> bool:
+    assert defect.edit is not None
+    try:
+        return defect.edit(model, op, case)
+    except (ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as mistake:
+        raise InjectionError(f"the edit of {defect.name}") from mistake
