@@ -49,10 +49,14 @@ def walk(
         operands = [values[name] for name in typed.node.operands]
         node_weights = with_variables(tf, typed, node_weights)
         spec = typed.node.spec
-        if real is not None and not spec.float64:
+        if real == "float64" and spec.reference is not None:
+            result = _in_numpy(tf, typed, operands, node_weights)
+        elif real is not None and not spec.float64:
             result = _narrowed(tf, typed, operands, node_weights, real)
         else:
             result = spec.call(tf, operands, environment(typed, node_weights, real))
+            if real is not None and result.dtype != real and typed.type.dtype in REALS:
+                result = tf.cast(result, real)  # the real part of a complex64, which has no wider twin here
         if trained:
             result = fake_quantised(tf, case.conversion, result)
         values[typed.name] = after(result) if after else result
@@ -63,6 +67,14 @@ def with_variables(tf: Any, typed: TypedNode, weights: dict[str, Any]) -> dict[s
     """The weights of a node, its state as fresh variables where it is not one yet."""
     state = {slot.name for slot in typed.slots if slot.variable and not hasattr(weights[slot.name], "assign")}
     return {name: tf.Variable(value) if name in state else value for name, value in weights.items()}
+
+
+def _in_numpy(tf: Any, typed: TypedNode, operands: Sequence[Any], weights: dict[str, Any]) -> Any:
+    """A node whose kernel does not exist in float64, by its op's own reference."""
+    spec, given = typed.node.spec, environment(typed, {k: v.numpy() for k, v in weights.items()}, "float64")
+    assert spec.reference is not None
+    made = spec.reference(np, *(x.numpy() for x in operands), **{name: given.get(name) for name in spec.parameters})
+    return tf.constant(made, "float64")
 
 
 def _narrowed(tf: Any, typed: TypedNode, operands: Sequence[Any], weights: dict[str, Any], real: str) -> Any:

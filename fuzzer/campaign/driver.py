@@ -46,6 +46,8 @@ _OFFER_PATIENCE_S = 120.0
 """How long TensorFlow may take to load before the first case is made without what it would have offered."""
 RELOAD_S = 5
 _ZYGOTE_PATIENCE_S = 60.0
+_ERRORS = ("errors", "asked_wrongly")
+"""What the target says of errors: whose matter they are."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Driver:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
             features = message.get("features", [])
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
-            told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics")
+            told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics", *_ERRORS)
             event.update({k: message[k] for k in told if k in message})
             event["under_test_s"] = message.get("under_test_s", 0.0)
         self._account(case, features, verdicts, log, event)

@@ -13,6 +13,9 @@ from fuzzer.campaign.snapshot import Rate
 MIN_CASES = 20
 """From this many cases on an op that never converts is named; below, it may be chance."""
 
+MAX_NAMES = 40
+"""Different messages or reasons that are counted apart."""
+
 
 class Health:
     """Counts what became of the cases."""
@@ -22,6 +25,12 @@ class Health:
         self.by_pattern: dict[str, _Tally] = {}
         self.by_scheme: dict[str, _Tally] = {}
         self.reached: dict[str, dict[str, int]] = {}
+        self.errors: dict[str, int] = {}
+        """Cases by class of the errors in them (`fuzzer.oracles.error_table`)."""
+        self.asked_wrongly: dict[str, int] = {}
+        """Mistakes of the generator, in the words of the stack: cases."""
+        self.unjudged: dict[str, int] = {}
+        """Suspicions that no oracle could judge, by the ops in the way or the reason."""
 
     def take(self, event: Mapping[str, Any], built: bool) -> None:
         """Takes a driver's `case` event."""
@@ -37,11 +46,25 @@ class Health:
         for builtin in event.get("builtins", ()):
             row = self.reached.setdefault(str(builtin), {})
             row[scheme] = row.get(scheme, 0) + 1
+        for error in event.get("errors", ()):
+            _count(self.errors, str(error))
+        if event.get("asked_wrongly"):
+            _count(self.asked_wrongly, str(event["asked_wrongly"]))
+
+    def take_unjudged(self, reason: str) -> None:
+        """Takes a dismissal that is none: the suspicion could not be judged."""
+        _count(self.unjudged, reason)
 
     def rates(self) -> dict[str, dict[str, Rate]]:
         """`op`, `pattern` and `scheme` -> name -> rate."""
         tables = {"op": self.by_op, "pattern": self.by_pattern, "scheme": self.by_scheme}
         return {kind: {name: tally.rate() for name, tally in table.items()} for kind, table in tables.items()}
+
+
+def _count(table: dict[str, int], name: str) -> None:
+    """Counts, and lumps together what comes after `MAX_NAMES` different ones: messages are not bounded."""
+    name = name if name in table or len(table) < MAX_NAMES else "others"
+    table[name] = table.get(name, 0) + 1
 
 
 class _Outcome:

@@ -58,6 +58,9 @@ class TitleLine:
     count: int
     first_seen: str
     this_run: bool
+    hidden: str = ""
+    """Why it is off the main list, in a word or two; empty where it is on it."""
+    ulp: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,18 @@ class Snapshot:
     """`op`, `pattern`, `scheme` -> name -> what became of its cases."""
     reached: dict[str, dict[str, int]] = field(default_factory=dict)
     """TFLite operator (custom ones as `custom:name`) -> scheme -> flatbuffers that hold it."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """Cases by whose matter their errors are: `user` (asked wrongly), `unsupported`, `internal`."""
+    asked_wrongly: dict[str, int] = field(default_factory=dict)
+    """What the generator asks wrongly, in the words of the stack -> cases."""
+    unjudged: dict[str, int] = field(default_factory=dict)
+    """Why suspicions could not be judged -> how many."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> tuple[TitleLine, ...]:
+        """The titles of the main list."""
+        return tuple(t for t in self.titles if not t.hidden)
 
     @property
     def accepted_share(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from fuzzer.campaign.health import Health
 from fuzzer.campaign.snapshot import Cell, Snapshot, TitleLine, Worst
 from fuzzer.findings.finding import Finding
+from fuzzer.findings.hiding import Hider
 
 RATE_WINDOW_S = 30.0
 MAX_HISTORY = 240
@@ -44,6 +45,15 @@ def bucket(relative: float) -> int:
     if not math.isfinite(relative) or relative >= 1:
         return BUCKETS - 1
     return min(BUCKETS - 2, max(1, 9 + math.floor(math.log10(relative))))
+
+
+def title_line(finding: Finding, this_run: bool, hider: Hider) -> TitleLine:
+    """A finding as a line of the lists."""
+    hidden = hider(finding)
+    f = finding
+    return TitleLine(
+        f.id, f.title, f.kind, f.severity, f.unit, f.count, f.first_seen, this_run, hidden.why if hidden else "", f.ulp
+    )
 
 
 class Statistics:
@@ -162,8 +172,14 @@ class Statistics:
             self._history = self._history[::2]
             self._stride_s *= 2
 
-    def snapshot(self, elapsed_s: float, findings: Sequence[Finding], new: set[str], **rest: Any) -> Snapshot:
-        """The whole as a snapshot; `rest` gives the fields that are not statistics. `new`: ids found in this run."""
+    def snapshot(
+        self, elapsed_s: float, findings: Sequence[Finding], new: set[str], hider: Hider | None = None, **rest: Any
+    ) -> Snapshot:
+        """The whole as a snapshot; `rest` gives the fields that are not statistics.
+
+        `new`: ids found in this run. `hider` says what is off the main list (by default what this release ships with).
+        """
+        hider = hider or Hider()
         ordered = sorted(findings, key=lambda f: (f.id not in new, f.kind, f.title))
         return Snapshot(
             elapsed_s=round(elapsed_s, 2),
@@ -182,10 +198,7 @@ class Statistics:
             overhead=round(self.overhead, 4),
             suspicions=self.suspicions,
             dismissed=self.dismissed,
-            titles=tuple(
-                TitleLine(f.id, f.title, f.kind, f.severity, f.unit, f.count, f.first_seen, f.id in new)
-                for f in ordered
-            ),
+            titles=tuple(title_line(f, f.id in new, hider) for f in ordered),
             worst=tuple(self.worst),
             grid={p: {s: t.cell() for s, t in row.items()} for p, row in self.grid.items()},
             by_runtime={r: t.cell() for r, t in self.by_runtime.items()},
@@ -194,5 +207,8 @@ class Statistics:
             history=tuple(self._history),
             health=self.health.rates(),
             reached={name: dict(row) for name, row in self.health.reached.items()},
+            errors=dict(self.health.errors),
+            asked_wrongly=dict(self.health.asked_wrongly),
+            unjudged=dict(self.health.unjudged),
             **rest,
         )

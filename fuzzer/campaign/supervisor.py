@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fuzzer import native
 from fuzzer.campaign import versions
 from fuzzer.campaign.corpus import Corpus
 from fuzzer.campaign.driver import DriverConfig, link
@@ -34,6 +35,8 @@ from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.execute.client import DEFAULT_TARGET, own_scratch
 from fuzzer.findings import FindingStore, inbox
+from fuzzer.findings.hiding import Hider
+from fuzzer.findings.known import load as load_known
 
 STATUS_FILE = "status.json"
 _STATUS_S = 1.0
@@ -64,6 +67,8 @@ class CampaignConfig:
     workers: int | None = None
     seed: int | None = None
     fresh: bool = False
+    known: Path | None = None
+    """A list of known behaviour beside the one that ships."""
     limits: Limits = field(default_factory=Limits)
     target: str = DEFAULT_TARGET
 
@@ -79,7 +84,9 @@ class Supervisor:
     def __init__(self, config: CampaignConfig, draw: Callable[[Snapshot], None] = lambda _: None) -> None:
         """Opens the folders. Raises `UserError` when they cannot be used."""
         self.config = config
+        self._hider = Hider(load_known(config.known))
         self.warnings = versions.check() if config.target == DEFAULT_TARGET else []
+        self.warnings += filter(None, [native.problem()])
         self.corpus = Corpus(config.corpus)
         self.store = FindingStore(config.crashes, create=True)
         advice = "choose other folders (--corpus DIR --crashes DIR), or wait for it to end"
@@ -297,6 +304,8 @@ class Supervisor:
         while not examination.outcomes.empty():
             outcome = examination.outcomes.get()
             self.statistics.dismissed += outcome.what == "dismissed"
+            if outcome.unjudged:
+                self.statistics.health.take_unjudged(outcome.unjudged)
             if outcome.what == "new" and outcome.finding is not None:
                 self._new.add(outcome.finding.id)
                 self._newest = outcome.finding.title
@@ -336,6 +345,7 @@ class Supervisor:
             self.elapsed,
             self.store.findings(),
             self._new,
+            self._hider,
             state=self._state,
             pid=os.getpid(),
             started=self._started_at.isoformat(timespec="seconds"),

@@ -15,15 +15,37 @@ RUNTIMES = ("tf-xnnpack", "tf-builtin", "tf-reference", "litert")
 """`tf.lite.Interpreter` with its default delegate (XNNPACK), with optimised built-in kernels only, with reference
 kernels, and `ai_edge_litert`'s interpreter with its defaults."""
 MAX_THREADS = 4
+RELATIONS = (
+    "none",
+    "second_invoke",
+    "kept_inputs",
+    "reallocate",
+    "resize_back",
+    "preserve_all",
+    "threads",
+    "round_trip",
+    "node_order",
+    "batch_rows",
+    "batch_split",
+    "entry",
+    "unfused",
+)
+"""Which metamorphic relation is tried on the flatbuffer: `fuzzer.oracles.metamorphic` says what each promises."""
+DEAR_RELATIONS = ("entry", "unfused")
+"""Those that convert the model once more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """How the flatbuffer is run: on which runtimes, on which inputs, with how many threads."""
+    """How the flatbuffer is run: on which runtimes, on which inputs, with how many threads.
+
+    `relation` names the metamorphic relation that is tried afterwards.
+    """
 
     runtimes: tuple[str, ...] = RUNTIMES
     inputs: tuple[Recipe, ...] = DEFAULT_INPUTS
     threads: int = 1
+    relation: str = "none"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from keyword import iskeyword
 from typing import Any, TypeVar
 
-from fuzzer.case.case import MAX_THREADS, RUNTIMES, SCHEMA, Case, Inference
+from fuzzer.case.case import MAX_THREADS, RELATIONS, RUNTIMES, SCHEMA, Case, Inference
 from fuzzer.case.conversion import (
     DYNAMIC,
     ENTRIES,
@@ -70,7 +70,7 @@ def decode(data: bytes | str) -> Case:
 def to_json(case: Case) -> dict[str, Any]:
     """The case as plain JSON values. Fields at their default are left out, so files stay short."""
     model, inference = case.model, case.inference
-    plain = Conversion()
+    plain, plain_inference = Conversion(), Inference()
     conversion = {
         name: getattr(case.conversion, name)
         for name in Conversion.__dataclass_fields__
@@ -91,6 +91,8 @@ def to_json(case: Case) -> dict[str, Any]:
             "runtimes": list(inference.runtimes),
             "inputs": [recipe_json(r) for r in inference.inputs],
             "threads": inference.threads,
+            # Absent where there is none, so that cases from before there were relations keep their ids.
+            **({"relation": inference.relation} if inference.relation != plain_inference.relation else {}),
         },
     }
 
@@ -260,7 +262,7 @@ def _switches(tree: object, field: str) -> dict[str, Switch]:
 
 
 def _inference(tree: object) -> Inference:
-    top = _object(tree, "inference", {"runtimes", "inputs", "threads"})
+    top = _object(tree, "inference", {"runtimes", "inputs", "threads", "relation"})
     plain = Inference()
     runtimes = plain.runtimes
     if "runtimes" in top:
@@ -269,7 +271,8 @@ def _inference(tree: object) -> Inference:
             raise CaseError("inference.runtimes", "each runtime once", list(runtimes))
     inputs = _list(top["inputs"], "inference.inputs", 1, 16, _recipe) if "inputs" in top else plain.inputs
     threads = _integer(top.get("threads", 1), "inference.threads", 1, MAX_THREADS)
-    return Inference(runtimes, inputs, threads)
+    relation = _choice(top.get("relation", plain.relation), "inference.relation", RELATIONS)
+    return Inference(runtimes, inputs, threads, relation)
 
 
 def _recipe(tree: object, field: str) -> Recipe:

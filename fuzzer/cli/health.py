@@ -10,6 +10,8 @@ import click
 from fuzzer.cli import options
 from fuzzer.errors import UserError
 
+_ERRORS = ("errors", "asked_wrongly", "unjudged")
+
 
 @click.command()
 @options.crashes
@@ -35,7 +37,7 @@ def command(crashes: Path, operators: bool, as_json: bool) -> int:
     if as_json:
         tree = snapshot.to_json()
         ops = snapshot.health.get("op", {})
-        shares = ("valid_share", "conversion_share", "accepted_share", "builtins", "health", "reached")
+        shares = ("valid_share", "conversion_share", "accepted_share", "builtins", "health", "reached", *_ERRORS)
         answer = {name: tree[name] for name in shares}
         click.echo(json.dumps({**answer, "wasted_share": wasted_share(ops), "never_through": barren(ops)}, indent=1))
         return 0

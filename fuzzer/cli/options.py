@@ -20,3 +20,8 @@ crashes = click.option(
     show_default=True,
     help="Folder of the findings.",
 )
+known = click.option(
+    "--known",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A list of known behaviour beside the one that ships (fuzzer/findings/known.toml says how to write one).",
+)

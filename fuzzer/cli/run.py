@@ -25,6 +25,7 @@ PLAIN_S = 10.0
 @click.option("--seed", type=click.IntRange(min=0), help="Same seed, same cases (with --cases, --workers 1, --fresh).")
 @options.corpus
 @options.crashes
+@options.known
 @click.option("--plain", is_flag=True, help="One line every 10 s instead of the screen.")
 @click.option("--fresh", is_flag=True, help="Set the old corpus aside and start anew; findings are kept.")
 def command(
@@ -35,6 +36,7 @@ def command(
     seed: int | None,
     corpus: Path,
     crashes: Path,
+    known: Path | None,
     plain: bool,
     fresh: bool,
 ) -> int:
@@ -44,7 +46,7 @@ def command(
     if sum(limit is not None for limit in (hours, minutes, cases)) > 1:
         raise UserError("give one of --hours, --minutes and --cases, not several")
     seconds = hours * 3600 if hours is not None else minutes * 60 if minutes is not None else None
-    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh)
+    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh, known)
     return _run(config, plain or not sys.stdout.isatty())
 
 

@@ -14,12 +14,15 @@ from fuzzer.errors import UserError
 
 if TYPE_CHECKING:
     from fuzzer.campaign.snapshot import Snapshot
+    from fuzzer.findings import FindingStore
 
 
 @click.command(name="status", help="Show the running or last campaign of a crashes folder.")
 @options.crashes
+@options.known
+@click.option("--hidden", is_flag=True, help="List the titles that are off the main list too.")
 @click.option("--json", "as_json", is_flag=True, help="Print status.json.")
-def command(crashes: Path, as_json: bool) -> int:
+def command(crashes: Path, known: Path | None, hidden: bool, as_json: bool) -> int:
     """Prints the snapshot."""
     from fuzzer.findings import FindingStore
     from fuzzer.screen.live import summary
@@ -31,11 +34,24 @@ def command(crashes: Path, as_json: bool) -> int:
         click.echo(f"{store.index_path} was written anew from the journal", err=True)
     if snapshot is None:
         raise UserError(f"{crashes} holds no campaign's status; start one: python -m fuzzer --minutes 10")
+    snapshot = _with_hidden(snapshot, store, known)
     if as_json:
         click.echo(json.dumps(snapshot.to_json(), indent=1))
     else:
-        click.echo(summary(snapshot), nl=False)
+        click.echo(summary(snapshot, hidden), nl=False)
     return 0
+
+
+def _with_hidden(snapshot: Snapshot, store: FindingStore, known: Path | None) -> Snapshot:
+    """The snapshot with what the lists of known behaviour say now: they may have changed since it was written."""
+    from dataclasses import replace
+
+    from fuzzer.findings.hiding import Hider
+    from fuzzer.findings.known import load
+
+    hider = Hider(load(known))
+    why = {f.id: hidden.why if (hidden := hider(f)) else "" for f in store.findings()}
+    return replace(snapshot, titles=tuple(replace(t, hidden=why.get(t.id, t.hidden)) for t in snapshot.titles))
 
 
 def read_status(crashes: Path) -> Snapshot | None:

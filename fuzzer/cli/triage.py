@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 @click.command(name="triage", help="Go through the findings on an interactive screen.")
 @options.crashes
-def command(crashes: Path) -> int:
+@options.known
+def command(crashes: Path, known: Path | None) -> int:
     """Runs the screen until it is left."""
     import sys
 
     from fuzzer.errors import UserError
+    from fuzzer.findings.hiding import Hider
+    from fuzzer.findings.known import load
     from fuzzer.screen.triage import TriageApp
 
+    hider = Hider(load(known))
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise UserError("triage needs a terminal; `python -m fuzzer status` prints the findings")
-    TriageApp(FolderSource(crashes)).run()
+    TriageApp(FolderSource(crashes), hider=hider).run()
     return 0
 
 

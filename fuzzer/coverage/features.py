@@ -7,12 +7,13 @@ buckets, never raw numbers), so that the set stays small.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fuzzer.execute.record import CaseRun
+from fuzzer.oracles.errors import classes
 from fuzzer.oracles.messages import converter_message, runtime_message
-from fuzzer.oracles.verdict import Verdict
+from fuzzer.oracles.verdict import Kind, Verdict
 
 FAMILIES = {
     "op": "op x dtype x scheme",
@@ -27,7 +28,9 @@ FAMILIES = {
     "act": "fused activation of an op",
     "plan": "delegate partition shape",
     "msg": "converter or runtime message",
+    "err": "whose matter an error is, by stage and scheme",
     "div": "runtime x bucket of divergence",
+    "relation": "metamorphic relation x runtime x outcome x scheme",
     "kind": "verdict",
 }
 
@@ -64,8 +67,25 @@ def features(record: CaseRun, verdicts: Sequence[Verdict], stats: Mapping[str, M
             found.add(f"plan:{runtime}/{min(delegated, 4)}of{min(len(run.plan), 8)}")
         if runtime in stats:
             found.add(f"div:{runtime}/{scheme}/{bucket(stats[runtime]['relative'])}")
+    found.update(_relation_features(record, verdicts))
+    found.update(f"err:{where}/{error.value}/{scheme}" for where, error in classes(record).items())
     found.update(f"kind:{v.kind.value}/{v.runtime}/{scheme}" for v in verdicts)
     return sorted(found)
+
+
+def _relation_features(record: CaseRun, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What came of the case's relation: that it was not tried, or by runtime that it held, or did not."""
+    relation, scheme = record.case.inference.relation, record.case.conversion.judged
+    if relation == "none" or record.flat is None:
+        return
+    if record.unrelated:
+        yield f"relation:{relation}/untried"
+    broken = {r for v in verdicts if v.kind is Kind.METAMORPHIC for r in v.runtimes}
+    for runtime, variant in record.variants.items():
+        if variant.failure is not None:
+            yield f"relation:{relation}/{runtime}/failed/{scheme}"
+        elif variant.actual is not None:
+            yield f"relation:{relation}/{runtime}/{'broken' if runtime in broken else 'kept'}/{scheme}"
 
 
 def _flat_features(record: CaseRun, found: set[str]) -> None:

@@ -24,7 +24,9 @@ from fuzzer.case import Case
 from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT
 from fuzzer.execute.executor import STACK_SIGNAL, rss_mb
 from fuzzer.execute.protocol import BrokenFrame, ChannelClosed, receive, send
+from fuzzer.execute.sampling import sample
 from fuzzer.execute.stage import StageCell
+from fuzzer.native import Trace
 
 LOG_TAIL_BYTES = 64 << 10
 DEFAULT_TARGET = "fuzzer.execute.target"
@@ -70,6 +72,10 @@ class Death:
     """The end of standard error, Python stack included."""
     elapsed_s: float
     rss_mb: float
+    crashed: Trace | None = None
+    """The native stack of a crash, where the handler could write one."""
+    samples: tuple[Trace, ...] = ()
+    """Native stacks of a process that was ended, taken before it was."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,7 @@ class Executor:
         self._scratch = Path(tempfile.mkdtemp(prefix="fuzzer-executor-", dir=root or scratch_root()))
         self._log = os.open(self._scratch / "log", os.O_RDWR | os.O_CREAT, 0o600)
         self._stage = StageCell()
+        self._samples: tuple[Trace, ...] = ()
 
     # --- running ----------------------------------------------------------------------------------------
 
@@ -213,10 +220,12 @@ class Executor:
             wait = _POLL_S
             peak = max(peak, rss_mb(self.pid))
             if peak > self.limits.memory_mb:
+                self._samples = sample(self.pid, self._stage, 1)
                 self._kill()
                 return "out-of-memory", peak
             elapsed = time.monotonic() - begun
             if _cpu_s(self.pid) - cpu_begun > limit or elapsed > limit * _WALL_FACTOR:
+                self._samples = sample(self.pid, self._stage)
                 self._signal(STACK_SIGNAL)
                 time.sleep(0.05)
                 self._kill()
@@ -228,16 +237,23 @@ class Executor:
         stage, detail = self._stage.get()
         log = self._read_log()
         kind = killed or "crash"
-        if not killed and name == "SIGKILL":
+        crashed = self._stage.read_crash()
+        if crashed is not None and name == "SIGKILL":
+            # It crashed and then never came to its end: a broken heap may lock up whoever prints the Python stack.
+            kind, name = "crash", signal.Signals(crashed.signal).name
+        elif not killed and name == "SIGKILL":
             kind = "out-of-memory"  # nobody but the kernel's memory killer sends it
+        samples = self._samples if kind != "crash" else ()
         self._close()
-        return Death(kind, name, stage, detail, log, elapsed_s, peak)
+        return Death(kind, name, stage, detail, log, elapsed_s, peak, crashed if kind == "crash" else None, samples)
 
     # --- life -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Forks a fresh executor. Raises `ZygoteDiedError`."""
         mine, theirs = socket.socketpair()
+        self._stage.forget_stacks()
+        self._samples = ()
         try:
             if self._control is None:
                 self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

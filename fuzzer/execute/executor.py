@@ -37,7 +37,10 @@ def main(target: Any, channel_handle: int, log_handle: int, stage_handle: int) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable(2, all_threads=False)
     faulthandler.register(STACK_SIGNAL, file=2, all_threads=False)
+    # Not among the signals that `enable` takes: a trap that XNNPACK or a compiler planted ends the process as well.
+    faulthandler.register(signal.SIGTRAP, file=2, all_threads=False, chain=True)
     stage = StageCell(stage_handle)
+    stage.catch_signals()  # after faulthandler, whom it passes every signal on to
     with socket.socket(fileno=channel_handle) as channel:
         _serve(target, channel, stage)
 

@@ -57,6 +57,20 @@ class RuntimeRun:
 
 
 @dataclass
+class Variant:
+    """One runtime under the case's metamorphic relation: what was to come again, and what came.
+
+    `expected` and `actual` hold outputs per run; `None` for `actual` where nothing could be compared. `failure` is what
+    the runtime raised where it had run before.
+    """
+
+    runtime: str
+    expected: list[list[Array]] = field(default_factory=list)
+    actual: list[list[Array]] | None = None
+    failure: Failure | None = None
+
+
+@dataclass
 class CaseRun:
     """One execution of one case. A stage that failed leaves the later fields empty."""
 
@@ -69,6 +83,12 @@ class CaseRun:
     content: bytes = b""
     flat: Flat | None = None
     runs: dict[str, RuntimeRun] = field(default_factory=dict)
+    variants: dict[str, Variant] = field(default_factory=dict)
+    """By runtime, where the case asks for a metamorphic relation that holds for its model."""
+    unrelated: str = ""
+    """Why the relation does not hold for this model, or could not be tried."""
+    other: CaseRun | None = None
+    """The second execution, of relations between two conversions."""
     notes: list[str] = field(default_factory=list)
     """What our own code has to say of this run: switches that the converter does not have."""
     log: str = ""

@@ -55,6 +55,11 @@ def _litert_default(content: bytes, threads: int, **options: Any) -> Any:
     return _litert().Interpreter(model_content=content, num_threads=threads, **options)
 
 
+def float_kernels(content: bytes) -> Any:
+    """An interpreter with the built-in kernels, for computing in floats what an integer kernel should have given."""
+    return _tf_builtin(content, 1)
+
+
 MAKERS: dict[str, Callable[..., Any]] = {
     "tf-xnnpack": _tf_xnnpack,
     "tf-builtin": _tf_builtin,

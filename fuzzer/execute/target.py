@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fuzzer.build import constants, run_eager, samples_of, trained_weights, weights_of
-from fuzzer.case import Case, Conversion
+from fuzzer.case import RUNTIMES, Case, Conversion
 from fuzzer.case.codec import from_json
 from fuzzer.convert import converter_of, optimised, read, set_options, switches
 from fuzzer.execute import runtimes
@@ -42,7 +42,8 @@ def load() -> None:
     del ai_edge_litert, schema_py_generated, flatbuffer_utils, tf_keras
     import fuzzer.coverage.features
     import fuzzer.oracles
-    import fuzzer.oracles.confirm  # noqa: F401
+    import fuzzer.oracles.confirm
+    import fuzzer.oracles.metamorphic  # noqa: F401
     from fuzzer.ops import registry
 
     registry()
@@ -88,6 +89,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         from fuzzer.oracles.confirm import confirm
 
         return confirm(execute(case, stage), Verdict.from_json(request["verdict"]), stage)
+    if command == "rewrite":
+        return rewrite(case, stage)
     if command == "probe":
         return probe(case, int(request["position"]), str(request["runtime"]), stage)
     if command == "ratios":
@@ -114,6 +117,7 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
     """Runs a case and returns verdicts, features and statistics as JSON values."""
     from fuzzer.coverage.features import features
     from fuzzer.oracles import judge_all, statistics
+    from fuzzer.oracles.errors import asked_wrongly, classes
 
     begun = perf_counter()
     record = execute(case, stage)
@@ -131,6 +135,8 @@ def judge(case: Case, stage: StageCell) -> dict[str, Any]:
         "builtins": [] if record.flat is None else list(record.flat.operators),
         "refusal": _refusal(record, verdicts),
         "failure": _failure(record)[:80],
+        "errors": sorted({error.value for error in classes(record).values()}),
+        "asked_wrongly": asked_wrongly(record),
         "verdicts": [v.to_json() for v in verdicts],
         "features": found,
         "statistics": stats,
@@ -193,6 +199,10 @@ def execute(case: Case, stage: StageCell, only: tuple[str, ...] | None = None) -
     record.flat = read(record.content)
     for runtime in case.inference.runtimes if only is None else only:
         record.runs[runtime] = runtimes.run(record, runtime, stage)
+    if only is None and case.inference.relation != "none":
+        from fuzzer.oracles import metamorphic
+
+        metamorphic.relate(record, stage)
     return record
 
 
@@ -205,6 +215,16 @@ def probe(case: Case, position: int, runtime: str, stage: StageCell) -> dict[str
     if record.flat is not None and position < len(record.flat.ops):
         stage.set("probe", f"{position} {record.flat.ops[position].name}")
     return probe_for(record, position, runtime)
+
+
+def rewrite(case: Case, stage: StageCell) -> dict[str, Any]:
+    """The converter pass after which a case is wrong, as evidence, and the defect in words (empty: not known)."""
+    from fuzzer.oracles.confirm import rewrite as rewrites
+
+    record = execute(replace(case, inference=replace(case.inference, runtimes=RUNTIMES)), stage)
+    stage.set("rewrite")
+    found = rewrites.blame(record) if record.content else {"no pass": "it does not convert"}
+    return {"rewrite": found, "message": rewrites.message_of(found)}
 
 
 def ratios(case: Case, stage: StageCell) -> dict[str, Any]:

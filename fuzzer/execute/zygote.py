@@ -21,6 +21,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from fuzzer import native
 from fuzzer.execute import executor
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -133,6 +134,7 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     target = import_module(sys.argv[2])
     target.load()
+    native.problem()  # loads the library of the signal handler, once for all executors; the supervisor tells of failure
     # What is loaded now is never garbage: keep the collector off it in every fork (a full collection of
     # TensorFlow's modules costs 150 ms and copies their pages).
     gc.collect()

@@ -14,18 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from fuzzer.case import Case, pretty, to_json
+from fuzzer.case import RELATIONS, Case, pretty, to_json
 from fuzzer.execute import Death, Executor, Limits
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.propagated import Propagated
 from fuzzer.findings.report import report
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
-from fuzzer.oracles.death import judge_death
+from fuzzer.oracles.death import FRAME, KERNEL, STACK, judge_death
+from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, ULP
 from fuzzer.reduce import Budget, reduce, size
 
 REPEATS = 3
@@ -52,6 +55,8 @@ class Observation:
     verdict: Verdict | None
     why: str
     log: str = ""
+    unjudged: str = ""
+    """What was in the way where nobody could judge it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Outcome:
     what: str
     finding: Finding | None
     why: str = ""
+    unjudged: str = ""
+    """Of a dismissal: what was in the way where nobody could judge it."""
 
 
 class Examiner:
@@ -86,7 +93,11 @@ class Examiner:
         self._examined: dict[str, int] = {}
         """By key: what was minimised. By facet, apart from it: what was looked at."""
         self._looked: dict[str, int] = {}
+        self._explained: set[str] = set()
+        """Facets that a finding accounts for: what shows them again is most likely the same defect."""
+        self._begun = 0.0
         self._findings: dict[str, Finding] = {}
+        self._propagated = Propagated(())
         for finding in store.findings():
             self._remember(finding)
             self._examined[finding.key] = self._examined.get(finding.key, 0) + finding.count
@@ -95,29 +106,41 @@ class Examiner:
         """Ends its executor."""
         self._executor.close()
 
-    def interest(self, facets: Sequence[str]) -> int:
-        """How often suspicions with the rarest of these facets were examined: the fewest go first."""
-        return min((self._looked.get(facet, 0) for facet in facets), default=0)
+    def interest(self, facets: Sequence[str]) -> tuple[bool, int]:
+        """What goes first is least: what no finding accounts for, then what was examined least often.
+
+        Of a suspicion with several facets one that is explained explains it all: its other operators may be innocent.
+        """
+        looked = min((self._looked.get(facet, 0) for facet in facets), default=0)
+        return any(facet in self._explained for facet in facets), looked
 
     def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
         """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
 
         `stop` cuts minimising short. Raises `ZygoteDiedError` and `OSError`; the suspicion is then untouched.
         """
+        self._begun = monotonic()
         case, scheme = suspicion.case, suspicion.case.conversion.scheme
         if suspicion.verdict is not None and suspicion.verdict.kind in DEATHS:
             known = self._recognised(suspicion.verdict, case)
             if known is not None:
                 return self._count(known, case, "recognised without running it")
+        if self._propagated.exhausted(suspicion):
+            why = "how NaN and infinity propagate was looked at for each operator and runtime of it"
+            self.store.dismiss(suspicion, why)
+            return Outcome("dismissed", None, why)
         self.doing = f"repeating a {suspicion.verdict.kind.value if suspicion.verdict else 'case in flight'}"
         for facet in facets_of(suspicion):
             self._looked[facet] = self._looked.get(facet, 0) + 1
         first = self.observe(case, suspicion.verdict, patient=True)
         if first.verdict is None:
-            self.store.dismiss(suspicion, first.why)
-            return Outcome("dismissed", None, first.why)
+            self.store.dismiss(suspicion, first.why, self._spent())
+            return Outcome("dismissed", None, first.why, first.unjudged)
+        self._explained.update(explained_by(suspicion, first.verdict))
+        suspicion = related(suspicion, first.verdict)
+        case = suspicion.case
         key = key_of(first.verdict, scheme)
-        known = self._saturated(key, case)
+        known = self._saturated(key, case) or self._propagated.known(first.verdict)
         if known is not None:
             return self._count(known, case, "known title")
         if stop():
@@ -127,6 +150,7 @@ class Examiner:
 
     def adopt(self, suspicion: Suspicion) -> Outcome:
         """Stores a case that was minimised elsewhere, whatever is known of its like."""
+        self._begun = monotonic()
         first = self.observe(suspicion.case, suspicion.verdict, fresh=True, patient=True)
         if first.verdict is None:
             return Outcome("dismissed", None, first.why)
@@ -162,7 +186,8 @@ class Examiner:
             raise ExecutorBugError(message["bug"])
         if request["command"] == "confirm":
             tree = message["verdict"]
-            return Observation(Verdict.from_json(tree) if tree else None, message["why"])
+            unjudged = str(message.get("unjudged", ""))
+            return Observation(Verdict.from_json(tree) if tree else None, message["why"], unjudged=unjudged)
         if goal is None and message["verdicts"]:
             return self.observe(case, Verdict.from_json(message["verdicts"][0]))
         return Observation(None, "the process came through this time")
@@ -191,10 +216,11 @@ class Examiner:
     # --- known ones -------------------------------------------------------------------------------------
 
     def _recognised(self, verdict: Verdict, case: Case) -> Finding | None:
-        """A known death: same key, and the ops that it needs are all here."""
+        """A known death: same key, and the ops that it needs are all here, unless the native stack names it without."""
         ops = {node.op for node in case.model.nodes}
         for finding in self._findings.values():
-            if finding.key == key_of(verdict, case.conversion.scheme) and set(finding.ops) <= ops:
+            named = bool(verdict.evidence.get(FRAME)) and not finding.blame
+            if finding.key == key_of(verdict, case.conversion.scheme) and (named or set(finding.ops) <= ops):
                 return finding
         return None
 
@@ -203,19 +229,28 @@ class Examiner:
             return None
         ops = {node.op for node in case.model.nodes}
         # Where the title names ops, another chain of ops may be another defect: it is minimised too.
-        known = (f for f in self._findings.values() if f.key == key)
-        return next((f for f in known if set(f.ops) <= ops or not any(op in f.title for op in f.ops)), None)
+        known = [f for f in self._findings.values() if f.key == key]
+        told = (f.blame == "converter" or any(op in f.title for op in f.ops) for f in known)
+        return next((f for f, by_ops in zip(known, told, strict=True) if set(f.ops) <= ops or not by_ops), None)
 
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
-        self.store.seen(finding.id, case.id, self._stamp())
-        self._remember(replace(finding, count=finding.count + 1, last_seen=self._stamp()))
+        seconds = self._spent()
+        self.store.seen(finding.id, case.id, self._stamp(), seconds)
+        spent = finding.examined_s + seconds
+        self._remember(replace(finding, count=finding.count + 1, last_seen=self._stamp(), examined_s=spent))
         return Outcome("seen", finding, why)
 
     def _remember(self, finding: Finding) -> None:
         self._findings[finding.id] = finding
+        self._propagated.remember(finding)
 
     def _deadly_node(self, case: Case, verdict: Verdict) -> str:
-        """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does."""
+        """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does.
+
+        Nothing is run where the native stack names the kernel.
+        """
+        if verdict.evidence.get(FRAME) and verdict.evidence.get(KERNEL):
+            return ""
         if verdict.stage not in (Stage.ALLOCATE, Stage.INVOKE) or verdict.kind is not Kind.CRASH:
             return ""
         for position in range(MAX_PROBED):
@@ -238,6 +273,18 @@ class Examiner:
             return {}
         return {CALIBRATED_ON: "NaN or infinity"}
 
+    def _rewritten(self, case: Case, verdict: Verdict) -> Verdict:
+        """The verdict with the converter pass that made the model wrong, where it is found."""
+        self.doing = "looking for the converter's pass"
+        request = {"command": "rewrite", "case": to_json(case), "verdict": verdict.to_json()}
+        answer = self._executor.run(request, self._executor.limits.timeout_for(case) * 3)
+        if isinstance(answer, Death):
+            return replace(verdict, evidence={**verdict.evidence, "no pass": "the process died while looking"})
+        if "bug" in answer.message:
+            raise ExecutorBugError(answer.message["bug"])
+        evidence = {**verdict.evidence, **answer.message["rewrite"]}
+        return replace(verdict, message=answer.message["message"] or verdict.message, evidence=evidence)
+
     # --- making a finding -------------------------------------------------------------------------------
 
     def _settle(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
@@ -251,11 +298,13 @@ class Examiner:
             case = suspicion.case
             times, final, log = self.repeatability(case, verdict)
         if times == 0:
-            self.store.dismiss(suspicion, "shown once, never again in fresh processes")
+            self.store.dismiss(suspicion, "shown once, never again in fresh processes", self._spent())
             return Outcome("dismissed", None, "not repeatable")
         if final.kind in DEATHS:
             evidence = {**final.evidence, **self._overflowing(case, final)}
             final = replace(final, blame=self._deadly_node(case, final), evidence=evidence)
+        if final.blame == "converter":
+            final = self._rewritten(case, final)
         finding = self._finding(suspicion, case, final, key, times, reduction.complete)
         return self._store(finding, suspicion, case, final, log)
 
@@ -291,6 +340,8 @@ class Examiner:
             found_as=suspicion.case.id,
             path=folder_name(title, id_),
             key=key,
+            special_operands=bool(verdict.evidence.get(SPECIAL_OPERANDS)),
+            ulp=float(verdict.evidence.get(ULP, 0.0)),
         )
 
     def _store(self, finding: Finding, suspicion: Suspicion, case: Case, verdict: Verdict, log: str) -> Outcome:
@@ -301,13 +352,16 @@ class Examiner:
                 return self._count(old, case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(case, verdict, finding.title, self.versions)
-        finding = replace(finding, script_exit=run_script(script))
+        before = old.examined_s if old is not None else 0.0
+        finding = replace(finding, script_exit=run_script(script), examined_s=round(before + self._spent(), 3))
 
         def fill(folder: Path) -> None:
             (folder / "case.json").write_text(pretty(suspicion.case))
             (folder / "minimal.json").write_text(pretty(case))
             (folder / "repro.py").write_text(script)
             (folder / "log.txt").write_text(log or suspicion.log)
+            if verdict.evidence.get(STACK):
+                (folder / "stack.txt").write_text("\n".join([*verdict.evidence[STACK], ""]))
             (folder / "report.md").write_text(report(finding, case, verdict, script))
             (folder / "verdict.json").write_text(_json(verdict.to_json()))
             if verdict.kind not in DEATHS:
@@ -325,6 +379,10 @@ class Examiner:
             return size(decode((self.store.folder / old.path / "minimal.json").read_bytes()))
         except (OSError, CaseError):
             return (1 << 30, 0, 0, 0, 0)  # the sample is gone or damaged: any new one is better
+
+    def _spent(self) -> float:
+        """Seconds since the suspicion in hand was taken up."""
+        return monotonic() - self._begun
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="seconds")
@@ -344,6 +402,23 @@ def facets_of(suspicion: Suspicion) -> tuple[str, ...]:
         who = ",".join(sorted(verdict.runtimes))
         return tuple(f"{verdict.kind.value}|{scheme}|{who}|{operator}" for operator in operators)
     return (key_of(verdict, scheme),)
+
+
+def related(suspicion: Suspicion, found: Verdict) -> Suspicion:
+    """The suspicion with its case naming the relation under which the defect was found, where one was tried."""
+    name = found.evidence.get(RELATION)
+    if name not in RELATIONS:
+        return suspicion
+    inference = replace(suspicion.case.inference, relation=str(name))
+    return replace(suspicion, case=replace(suspicion.case, inference=inference), verdict=found)
+
+
+def explained_by(suspicion: Suspicion, found: Verdict) -> tuple[str, ...]:
+    """The facets of a suspicion that what was found accounts for: of values, those of the operator to blame."""
+    facets = facets_of(suspicion)
+    if found.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION) or found.blame in ("", "converter"):
+        return facets
+    return tuple(facet for facet in facets if facet.endswith(f"|{found.blame}"))
 
 
 def run_script(script: str) -> int:

@@ -57,9 +57,15 @@ class Finding:
     """What equals before minimising for equal defects; bounds the work spent on one defect."""
     script_exit: int = -1
     """Exit code of `repro.py` in a process of its own when the finding was made: 1 is "still there"; -1 not run."""
+    examined_s: float = 0.0
+    """Seconds that suspicions which ended under this title took to examine, in all."""
     state: str = State.NEW.value
     note: str = ""
     duplicate_of: str = ""
+    special_operands: bool = False
+    """NaN, infinity or -0 goes into the operator to blame: a matter of propagation, off the main lists by default."""
+    ulp: float = 0.0
+    """Largest error in units in the last place of the output's largest value; 0 where none was measured."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

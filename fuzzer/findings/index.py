@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ def write_index(crashes: Path, findings: Sequence[Finding]) -> None:
 
 
 def read_index(crashes: Path) -> list[dict[str, Any]]:
-    """The rows of the index. Raises `UserError` when it is missing, damaged or newer than this release."""
+    """The rows of the index. Raises `UserError` when it is missing, damaged or newer than this release.
+
+    Columns that an older release did not have yet hold their defaults.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -56,12 +60,14 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
             "`python -m fuzzer status` writes the index anew"
         ) from broken
     stamp = (table.schema.metadata or {}).get(b"schema_version", b"")
-    if not stamp.isdigit() or set(table.schema.names) < set(Finding.__dataclass_fields__):
+    fields = Finding.__dataclass_fields__
+    optional = {name: field.default for name, field in fields.items() if field.default is not MISSING}
+    if not stamp.isdigit() or not set(table.schema.names) >= set(fields) - set(optional):
         raise UserError(f"{path} is no index of findings; `python -m fuzzer status` writes it anew from the journal")
     version = int(stamp)
     if version > SCHEMA_VERSION:
         raise UserError(f"{path} was written by a newer release (schema {version}); update the fuzzer to read it")
-    return rows
+    return [{**optional, **row} for row in rows]
 
 
 def _plain(value: Any) -> Any:

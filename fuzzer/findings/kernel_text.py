@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fuzzer.case import Case
 from fuzzer.findings.run_text import allocate, details, fill
 from fuzzer.oracles.verdict import Kind, Verdict
@@ -23,7 +25,7 @@ def step_of(output):
 _JUDGE_KERNELS = '''
 
 def judge(name, outputs):
-    """Prints what differs most from the reference kernels, in @unit@."""
+    """Prints what differs most from @base@, in @unit@."""
     worst = (-1.0, 0, ())
     for o, (y, v) in enumerate(zip(outputs, expected)):
 @guard@        y, v = y.astype(np.float64), v.astype(np.float64)
@@ -39,10 +41,7 @@ def judge(name, outputs):
 
 
 flatbuffer = convert()
-try:
-    expected = run("tf-reference", flatbuffer)
-except (RuntimeError, ValueError):  # an operator that has no reference kernel
-    expected = run("tf-builtin", flatbuffer)
+@expected@
 @steps@print(f"{'':12} {'expected':>14} {'actual':>14} {'@head@':>12}   result, index")
 '''
 _CHANNEL = """        scale = np.abs(np.where(fine, v, 0)).max(axis=tuple(range(v.ndim - 1)), keepdims=True)
@@ -62,10 +61,7 @@ def judge(name, outputs):
 
 
 flatbuffer = convert()
-try:
-    expected = run("tf-reference", flatbuffer)
-except (RuntimeError, ValueError):  # an operator that has no reference kernel
-    expected = run("tf-builtin", flatbuffer)
+@expected@
 '''
 _NO_SIZE = "        size = 1"
 LIMITS = {"float16": 1e-4, "dynamic": 0.05, "int8": 1.0, "int16x8": 4.0}
@@ -92,12 +88,25 @@ def fitted(template: str, case: Case) -> str:
     return template.replace("@guard@", text)
 
 
-def between_kernels(case: Case, verdict: Verdict) -> list[str]:
-    """Everything from `judge` to the reference run, for values that differ between kernels."""
+_BY_REFERENCE = """try:
+    expected = run("tf-reference", flatbuffer)
+except (RuntimeError, ValueError):  # an operator that has no reference kernel
+    expected = run("tf-builtin", flatbuffer)"""
+
+
+def between_kernels(case: Case, verdict: Verdict, guilty: Sequence[str]) -> list[str]:
+    """Everything from `judge` to the expected values, for values that differ between kernels.
+
+    What is expected is the result of the reference kernels, or of others where the reference kernels are `guilty`.
+    """
     conversion = case.conversion
-    kernels = fitted(_JUDGE_KERNELS, case)
+    base, expected = "the reference kernels", _BY_REFERENCE
+    if "tf-reference" in guilty:
+        other = next((r for r in ("tf-builtin", "tf-xnnpack", "litert") if r not in guilty), "tf-builtin")
+        base, expected = f"{other}, which is right", f'expected = run("{other}", flatbuffer)'
+    kernels = fitted(_JUDGE_KERNELS, case).replace("@base@", base).replace("@expected@", expected)
     if verdict.kind is Kind.NAN_PROPAGATION:
-        return fill(fitted(_JUDGE_NAN, case))
+        return fill(fitted(_JUDGE_NAN, case).replace("@expected@", expected))
     if not conversion.integer:
         unit = "parts of the channel's maximum"
         size = _CHANNEL.replace("@times@", "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fuzzer.case import Case
+from fuzzer.findings import rewrite_text
 from fuzzer.findings.finding import Finding
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.death import STACK
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 
 _WHAT = {
     Kind.CRASH: "The process is killed by a signal on a valid model.",
@@ -18,7 +20,13 @@ _WHAT = {
     Kind.DTYPE: "An output has another dtype than asked for.",
     Kind.VALUE: "The numbers are wrong by more than any order of rounding explains.",
     Kind.NAN_PROPAGATION: "NaN or infinity appears where the exact result is finite.",
+    Kind.CALIBRATION: "The quantiser chose scales that do not fit the data it was calibrated on.",
+    Kind.METAMORPHIC: "A change that must not change the result does.",
 }
+_PROPAGATION = (
+    "NaN, infinity or a negative zero goes in, and the result is otherwise than TensorFlow's. What TensorFlow gives is "
+    "the same for rows of all lengths, at every place of them, eagerly and in a graph."
+)
 
 
 def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
@@ -26,11 +34,14 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
     lines = [
         f"# {finding.title}",
         "",
-        _WHAT[verdict.kind],
+        _PROPAGATION if verdict.evidence.get(SPECIAL_OPERANDS) else _WHAT[verdict.kind],
+        *([str(promise)] if (promise := verdict.evidence.get("promise")) else []),
         "",
-        f"- severity: {finding.severity:g} {finding.unit}",
+        f"- severity: {finding.severity:g} {finding.unit}"
+        + (f", {finding.ulp:g} ulp of the output's largest value" if finding.ulp else ""),
         f"- runtimes: {', '.join(finding.runtimes)}",
         f"- entry, quantisation: {finding.entry}, {finding.quantisation}",
+        *([f"- relation: {case.inference.relation}"] if case.inference.relation != "none" else []),
         f"- repeatability: {finding.reproduced} of {finding.repeats} fresh processes",
         f"- versions: {finding.versions}",
         f"- case: {finding.case} (found as {finding.found_as}), "
@@ -40,6 +51,7 @@ def report(finding: Finding, case: Case, verdict: Verdict, script: str) -> str:
         "",
         *graph_lines(case),
         "",
+        *rewrite_text.section(verdict),
         *_evidence(verdict),
         "## Reproducer",
         "",
@@ -65,10 +77,14 @@ def graph_lines(case: Case) -> list[str]:
 
 
 def _evidence(verdict: Verdict) -> list[str]:
-    shown = {k: v for k, v in verdict.evidence.items() if k not in ("log", "message")}
+    hidden = ("log", "message", "promise", STACK, *rewrite_text.SHOWN)
+    shown = {k: v for k, v in verdict.evidence.items() if k not in hidden}
     lines = ["## Evidence", "", *(f"- {k}: `{v}`" for k, v in shown.items())] if shown else ["## Evidence"]
     for key in ("message", "log"):
         text = str(verdict.evidence.get(key, "")).strip()
         if text:
             lines += ["", "```text", *text.replace("```", "'''").splitlines()[-25:], "```"]
+    stack = verdict.evidence.get(STACK)
+    if stack:
+        lines += ["", "Native stack, innermost function first:", "", "```text", *stack, "```"]
     return [*lines, ""]

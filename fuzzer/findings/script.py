@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fuzzer.case import RUNTIMES, Case
-from fuzzer.findings import layout, run_text
+from fuzzer.findings import layout, metamorphic_text, rewrite_text, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
+from fuzzer.findings.model_error_text import against_model, limit, shown_against_model
 from fuzzer.findings.model_text import KERAS, ModelText, convert
 from fuzzer.findings.road_text import needs_folder, reference_call
 from fuzzer.findings.tensors import Tensors, samples, weights
@@ -53,7 +54,24 @@ class _Script:
     @cached_property
     def compares(self) -> bool:
         """Whether outputs are compared element by element."""
-        return self.verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION)
+        numbers = (Kind.VALUE, Kind.NAN_PROPAGATION)
+        return self.verdict.kind in numbers or (self.verdict.kind is Kind.CALIBRATION and self.modelled)
+
+    @cached_property
+    def modelled(self) -> bool:
+        """Whether a quantised flatbuffer is compared with the model itself: all kernels are wrong alike."""
+        return self.case.conversion.judged != "float32" and shown_against_model(self.verdict.evidence)
+
+    @cached_property
+    def relates(self) -> bool:
+        """Whether a metamorphic relation is shown, or what dies of it."""
+        known = self.case.inference.relation != "none"
+        return known and (self.verdict.kind is Kind.METAMORPHIC or self.reach is Stage.METAMORPHIC)
+
+    @property
+    def _converted(self) -> list[Case]:
+        """The case, and the one that it is held against where that is another conversion."""
+        return [self.case, *(metamorphic_text.others(self.case, self.verdict) if self.relates else [])]
 
     @cached_property
     def truth(self) -> bool:
@@ -110,7 +128,7 @@ class _Script:
         names = weights(case, made)
         rows = samples(case, made) if self.needs_samples else []
         return [
-            *_docstring(title, versions),
+            *_docstring(title, versions, rewrite_text.sentence(self.verdict)),
             *self._imports(),
             *_OUTSIDE,
             *(self._parent() if kind in DEATHS else []),
@@ -129,9 +147,9 @@ class _Script:
         modules = {"os", "sys"}
         if self.verdict.kind in DEATHS:
             modules |= {"subprocess", "resource" if self.verdict.kind is Kind.OUT_OF_MEMORY else "signal"}
-        if needs_folder(self.case) and self.reach is not Stage.REFERENCE:
+        if any(needs_folder(case) for case in self._converted) and self.reach is not Stage.REFERENCE:
             modules.add("tempfile")
-        runs = self.reach in (Stage.INVOKE, Stage.COMPARE)
+        runs = self.reach in (Stage.INVOKE, Stage.COMPARE, Stage.METAMORPHIC)
         resized = self.case.conversion.resized and self.reach is Stage.ALLOCATE
         if (runs or resized) and len(self.case.model.inputs) > 1:
             modules.add("re")
@@ -149,6 +167,7 @@ class _Script:
         lines += ["", "import numpy as np", "import tensorflow as tf"]
         if self.needs_litert:
             lines.append("from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter")
+        lines += metamorphic_text.imports(self.case, self.verdict) if self.relates else []
         if self._keras and self.case.conversion.entry == "legacy_keras":
             lines += ["import tf_keras", *tfmot_imports(self.case)]
         shown = []
@@ -168,8 +187,8 @@ class _Script:
 
     def _model(self) -> list[str]:
         lines: list[str] = []
-        if not self._keras or self.truth:
-            lines += ModelText(self.case, self.truth, self.tracked).function()
+        if not self._keras or self.truth or self.modelled:
+            lines += ModelText(self.case, self.truth or self.modelled, self.tracked).function()
         if self._keras:
             lines += ModelText(self.case).keras()
         return lines
@@ -178,28 +197,36 @@ class _Script:
         if self.reach is Stage.REFERENCE:
             return []
         guard = self._guard() if self.reach is Stage.CONVERT else []
-        return convert(self.case, self.truth, guard, build_only=self.reach is Stage.BUILD)
+        return convert(self.case, self.truth or self.modelled, guard, build_only=self.reach is Stage.BUILD)
 
     def _judging(self) -> list[str]:
         if self.verdict.kind in DEATHS:
             return self._child()
+        if self.relates:
+            shown = metamorphic_text.functions(self.case, self.verdict, self.guilty[0])
+            return [*shown, *metamorphic_text.judging(self.case, self.verdict)]
         if self.verdict.kind in _ERRORS:
             return self._error()
         if self.verdict.kind in _SIGNATURE:
             return self._signature()
+        if self.verdict.kind is Kind.CALIBRATION and not self.modelled:
+            return self._scales()
         if self.truth:
             body = against_truth(self.case, self.verdict, self.tracked)
-            limit = float(_FACTOR)
+            bar = float(_FACTOR)
+        elif self.modelled:
+            body = against_model(self.case, self.verdict.evidence)
+            bar = limit(self.verdict.evidence)
         else:
-            body = between_kernels(self.case, self.verdict)
-            limit = LIMITS.get(self.case.conversion.judged, 0.0)
+            body = between_kernels(self.case, self.verdict, self.guilty)
+            bar = LIMITS.get(self.case.conversion.judged, 0.0)
         if self.verdict.kind is Kind.NAN_PROPAGATION:
-            limit = 0.0
+            bar = 0.0
         return [
             *run_text.interpreter_of(self.case, self.needs_litert),
             *run_text.run(self.case),
             *body,
-            *run_text.answer(self.shown, self.guilty, limit),
+            *run_text.answer(self.shown, self.guilty, bar),
         ]
 
     # --- errors and signatures --------------------------------------------------------------------------
@@ -236,6 +263,26 @@ class _Script:
             '    print("Another error than the one this script is about.")',
             "    sys.exit(2)",
             'print("No error: the defect is gone.")',
+        ]
+
+    def _scales(self) -> list[str]:
+        """Scales that are no number above zero."""
+        return [
+            "",
+            "",
+            "flatbuffer = convert()",
+            "interpreter = tf.lite.Interpreter(",
+            "    model_content=flatbuffer,",
+            "    experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,",
+            ")",
+            "defect = False",
+            "for detail in interpreter.get_tensor_details():",
+            '    scales = detail["quantization_parameters"]["scales"]',
+            "    if not np.all((scales > 0) & np.isfinite(scales)):",
+            "        defect = True",
+            """        print("expected: scales above zero; actual:", detail["name"], scales[:8])""",
+            'print("The defect is there." if defect else "The defect is gone.")',
+            "sys.exit(1 if defect else 0)",
         ]
 
     def _signature(self) -> list[str]:
@@ -336,6 +383,8 @@ class _Script:
             body = [*guard, "convert()"]
         elif self.reach is Stage.CONVERT:
             body = ["convert()"]
+        elif self.relates:
+            body = ["flatbuffer = convert()", *guard, "changed(flatbuffer)"]
         else:
             invoke = self.reach is not Stage.ALLOCATE
             body = ["flatbuffer = convert()", *self._to_interpreter(invoke, guard)]
@@ -346,10 +395,11 @@ class _Script:
                 "    print(error, flush=True)",
             ]
             body = ["try:", *tried, *refused, "    os._exit(3)"]
-        return ["", "", *body, 'print("It came through.", flush=True)', "os._exit(0)"]
+        functions = metamorphic_text.functions(self.case, self.verdict, self.guilty[0]) if self.relates else []
+        return [*functions, "", "", *body, 'print("It came through.", flush=True)', "os._exit(0)"]
 
 
-_RUNNING = (Stage.ALLOCATE, Stage.INVOKE, Stage.COMPARE)
+_RUNNING = (Stage.ALLOCATE, Stage.INVOKE, Stage.COMPARE, Stage.METAMORPHIC)
 
 
 def fill_parent(judged: Sequence[str]) -> list[str]:
@@ -378,12 +428,13 @@ def cannot_tell(*error):
 sys.excepthook = cannot_tell'''.splitlines()
 
 
-def _docstring(title: str, versions: str) -> list[str]:
+def _docstring(title: str, versions: str, more_told: str) -> list[str]:
     first, *more = layout.prose(title)
     return [
         f'"""{first}',
         *more,
         "",
+        *(layout.prose(more_told) if more_told else []),
         *layout.prose(f"Found with {versions}."),
         "Exits 1 while the defect is there, 0 when it is gone, 2 when it cannot tell.",
         '"""',

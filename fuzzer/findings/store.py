@@ -11,6 +11,7 @@ verdict.json         what the oracle said of the minimal case
 repro.py             TensorFlow and NumPy only
 report.md            one page
 model.tflite, tensors.npz, log.txt
+stack.txt            the native stack of a death
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class FindingStore:
         elif event["event"] == "seen":
             old = self._findings.get(str(event["id"]))
             if old is not None:
-                self._findings[old.id] = replace(old, count=old.count + 1, last_seen=str(event["at"]))
+                spent = old.examined_s + float(str(event.get("seconds", 0.0)))
+                self._findings[old.id] = replace(old, count=old.count + 1, last_seen=str(event["at"]), examined_s=spent)
         elif event["event"] == "mark":
             old = self._findings.get(str(event["id"]))
             if old is not None:
@@ -149,13 +151,14 @@ class FindingStore:
         for old in kept[: max(0, len(kept) + 1 - MAX_OLD_SAMPLES)]:
             shutil.rmtree(shelf / str(old), ignore_errors=True)
 
-    def seen(self, id_: str, case_id: str, at: str) -> None:
-        """Counts another suspicion under a known title."""
-        self.journal.append("seen", id=id_, case=case_id, at=at)
+    def seen(self, id_: str, case_id: str, at: str, seconds: float = 0.0) -> None:
+        """Counts another suspicion under a known title; `seconds` are what examining it took."""
+        self.journal.append("seen", id=id_, case=case_id, at=at, seconds=round(seconds, 3))
 
-    def dismiss(self, suspicion: inbox.Suspicion, why: str) -> None:
+    def dismiss(self, suspicion: inbox.Suspicion, why: str, seconds: float = 0.0) -> None:
         """Journals that a suspicion is no finding, with its case: nothing found is lost."""
-        self.journal.append("dismissed", case=suspicion.case.canonical.decode(), why=why, found=suspicion.found)
+        case = suspicion.case.canonical.decode()
+        self.journal.append("dismissed", case=case, why=why, found=suspicion.found, seconds=round(seconds, 3))
 
     def mark(self, id_: str, state: State, note: str = "", duplicate_of: str = "") -> None:
         """Journals what a person says of a finding. Raises `UserError` for an unknown id."""

@@ -7,6 +7,7 @@ import re
 
 from fuzzer.case import Case, Conversion
 from fuzzer.case.conversion import KERAS_ENTRIES
+from fuzzer.oracles.death import FRAME, KERNEL
 from fuzzer.oracles.messages import HEAP_CORRUPTION
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
@@ -23,10 +24,18 @@ def title_of(verdict: Verdict, case: Case) -> str:
 
     `case` is the minimised case: its ops are the ones the defect needs.
     """
-    where = f"{verdict.kind.value} in {verdict.stage.value}"
+    where = " in ".join(filter(None, [verdict.kind.value, _stage(verdict)]))
+    if verdict.stage is Stage.METAMORPHIC:
+        where += f" ({case.inference.relation})"  # what dies of a relation says nothing of it itself
     if verdict.blame not in ("", "converter"):
-        named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION)
+        named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC)
         return _line(f"{where}: {verdict.message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
+    if "pass" in verdict.evidence and (verdict.evidence.get("before") or verdict.evidence.get("after")):
+        # The converter's rewrite names the defect: which ops of ours lead to it is chance.
+        return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
+    if verdict.kind is Kind.CALIBRATION:
+        # Which ops of ours made the numbers that were calibrated on is chance.
+        return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     if HEAP_CORRUPTION in verdict.message:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
         return _line(f"{where}: {verdict.message}")
@@ -39,6 +48,9 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if verdict.kind is Kind.ALLOCATE_ERROR and not re.search(r"\[|\.cc\b|XNNPACK", verdict.message):
         # No operator is named: the file is at fault, or the switch that wrote it so.
         return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
+    if verdict.kind in DEATHS and verdict.evidence.get(FRAME):
+        # The native stack names the function: which ops, scheme and runtime lead there is chance.
+        return _line(f"{where}: {verdict.message}")
     if verdict.kind in DEATHS and verdict.stage is Stage.CONVERT and case.conversion.switches:
         # The minimal case keeps a switch that it needs: the road dies, whatever op goes along it.
         return _line(f"{where}: {verdict.message} ({_switched(case.conversion)})")
@@ -52,6 +64,12 @@ def title_of(verdict: Verdict, case: Case) -> str:
     # Calibration runs the float model: what dies there does not depend on the scheme it is done for.
     scheme = "calibrated" if "calibrator" in verdict.message else settings(case.conversion)
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
+
+
+def _stage(verdict: Verdict) -> str:
+    """The stage; none where the native stack names a kernel, which `convert` runs too, to calibrate."""
+    named = verdict.kind in DEATHS and verdict.evidence.get(FRAME) and verdict.evidence.get(KERNEL)
+    return "" if named else verdict.stage.value
 
 
 _VIOLATIONS = (
@@ -111,8 +129,9 @@ def folder_name(title: str, id_: str) -> str:
 
 def key_of(verdict: Verdict, scheme: str) -> str:
     """What equals for equal defects before minimising: cheap to compute, used to bound the work spent on one defect."""
-    scheme = scheme if verdict.blame in ("", "converter") else ""
-    return f"{verdict.kind.value}|{verdict.stage.value}|{verdict.message}|{scheme}"
+    if verdict.blame not in ("", "converter") or verdict.evidence.get(FRAME):
+        scheme = ""
+    return f"{verdict.kind.value}|{_stage(verdict)}|{verdict.message}|{scheme}"
 
 
 def _line(text: str) -> str:

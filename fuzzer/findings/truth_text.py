@@ -18,7 +18,7 @@ from fuzzer.oracles.confirm.truth import (
     coarsest,
     jumps,
 )
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 
 _EVALUATE = '''
 
@@ -154,6 +154,8 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
     dtype = layout.string(own_dtype(case) or "") if own_dtype(case) else "None"
     plain = f"tensorflow = [y for inputs in samples for y in evaluate(inputs, {dtype})]"
     if verdict.kind is Kind.NAN_PROPAGATION:
+        if verdict.evidence.get(SPECIAL_OPERANDS):
+            return [*evaluate(case, False), *fill(_PROPAGATION, plain=plain)]
         return [*evaluate(case, False), *fill(_NAN_TRUTH, plain=plain, truth=_SIMPLE_BOUNDS)]
     integers = any(t.dtype.startswith(("int", "uint", "bool", "string")) for t in case.model.output_types)
     if tracked:
@@ -208,5 +210,29 @@ def judge(name, outputs):
 
 flatbuffer = convert()
 @truth@
+@plain@
+'''
+_PROPAGATION = '''
+
+def judge(name, outputs):
+    """Counts what is NaN, an infinity or a truth on one side and not the same on the other."""
+    count, example = 0, ""
+    for o, (y, t) in enumerate(zip(outputs, tensorflow)):
+        if y.dtype.kind not in "fb":
+            continue
+        y, t = y.astype(np.float64), t.astype(np.float64)
+        odd = np.isnan(y) != np.isnan(t)
+        odd |= (np.isinf(y) | np.isinf(t)) & (y != t) & ~np.isnan(y) & ~np.isnan(t)
+        if outputs[o].dtype.kind == "b":
+            odd = y != t
+        for at in np.argwhere(odd):
+            at = tuple(map(int, at))
+            example = example or f"output {o} at {at}: TensorFlow {t[at]}, here {y[at]}"
+            count += 1
+    print(f"{name:12} {count} elements otherwise than in TensorFlow   {example}")
+    return count
+
+
+flatbuffer = convert()
 @plain@
 '''

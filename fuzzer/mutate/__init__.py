@@ -17,7 +17,7 @@ from fuzzer.mutate.attributes import add_input, change_attribute, change_dtype, 
 from fuzzer.mutate.conversion import change_entry, change_scheme, toggle_dynamic, toggle_flag, toggle_switch
 from fuzzer.mutate.crossover import cross
 from fuzzer.mutate.draft import Draft, draft_of
-from fuzzer.mutate.draw import WILD
+from fuzzer.mutate.draw import WILD, related
 from fuzzer.mutate.generate import generate
 from fuzzer.mutate.repair import repair
 from fuzzer.mutate.structure import (
@@ -110,7 +110,7 @@ def mutate(case: Case, rng: Random) -> tuple[Case, str]:
     odd = draft.conversion.dynamic != "none" or draft.conversion.switches
     if odd and draft.conversion == case.conversion and rng.random() < LEAVE_ODD_ROAD:
         draft.conversion = replace(draft.conversion, dynamic="none", switches={})
-    return repair(draft, rng), edits[0].name
+    return related(rng, repair(draft, rng)), edits[0].name
 
 
 def _calm(draft: Draft, rng: Random) -> None:

@@ -7,6 +7,7 @@ from random import Random
 from fuzzer.case import Case
 from fuzzer.case.model import MAX_INPUTS
 from fuzzer.mutate.draft import Draft, draft_of
+from fuzzer.mutate.draw import related
 from fuzzer.mutate.repair import repair
 
 MAX_CHILD_NODES = 7
@@ -26,7 +27,7 @@ def cross(left: Case, right: Case, rng: Random) -> Case:
         head.conversion = tail.conversion
     if rng.random() < 0.5:
         head.inference = tail.inference
-    return repair(head, rng)
+    return related(rng, repair(head, rng))
 
 
 def _append(head: Draft, tail: Draft, start: int, rng: Random) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from fuzzer.case import DEFAULT_INPUTS, Conversion, Inference, Recipe, Switch
+from fuzzer.case import DEAR_RELATIONS, DEFAULT_INPUTS, Case, Conversion, Inference, Recipe, Switch
 from fuzzer.case.conversion import QAT_BITS
 from fuzzer.ops import Op, TensorType, Value, registry
 
@@ -41,6 +41,10 @@ _REPRESENTATIVE_WEIGHTS = {"samples": 86, "narrow": 4, "wide": 4, "constant": 2,
 _DYNAMIC_WEIGHTS = {"none": 94, "batch": 3, "spatial": 2, "all": 1}
 SWITCH_SHARE = 0.12
 """Share of fresh conversions that set a switch or more."""
+CHEAP_RELATION = 0.15
+"""Share of cases that try a metamorphic relation on their flatbuffer: 1 to 14 ms each (measured)."""
+DEAR_RELATION = 0.02
+"""Share of those that convert once more, for it: 50 to 100 ms each (measured), as much as the case itself and more."""
 _DTYPE_WEIGHTS = {"float32": 94, "int32": 3, "float16": 2, "int64": 1}
 _RANGES = (1.0, 6.0, 16.0, 100.0)
 _CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 32)
@@ -150,6 +154,29 @@ def inference(rng: Random, integer: bool = False) -> Inference:
         at = rng.randrange(len(inputs))
         inputs = (*inputs[:at], wild_input(rng, integer), *inputs[at + 1 :])
     return Inference(inputs=inputs, threads=1 if rng.random() < 0.95 else rng.choice((2, 4)))
+
+
+def related(rng: Random, case: Case) -> Case:
+    """The case with a relation drawn anew, mostly none: one that its parent had would cost every offspring."""
+    return replace(case, inference=replace(case.inference, relation=relation(rng, case)))
+
+
+def relation(rng: Random, case: Case) -> str:
+    """A metamorphic relation that may hold for a case; most cases have none."""
+    kind = rng.random()
+    if kind >= CHEAP_RELATION + DEAR_RELATION:
+        return "none"
+    model, conversion = case.model, case.conversion
+    if kind >= CHEAP_RELATION:
+        fusible = len(model.nodes) > 1 and conversion.judged == "float32"
+        return rng.choice(DEAR_RELATIONS) if fusible else DEAR_RELATIONS[0]
+    names = ["second_invoke", "kept_inputs", "reallocate", "preserve_all", "preserve_all", "threads", "round_trip"]
+    names += ["node_order"] if len(model.nodes) > 1 else []
+    names += ["resize_back"] * 2 if conversion.resized else []
+    firsts = {t.shape[0] if t.shape else 0 for t in (*model.inputs, *model.output_types)}
+    if len(firsts) == 1 and min(firsts) > 1:
+        names += ["batch_rows"] * 2 + (["batch_split"] * 2 if conversion.resized else [])
+    return rng.choice(names)
 
 
 def rank(rng: Random, ranks: Sequence[int]) -> int:

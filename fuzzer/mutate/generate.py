@@ -37,7 +37,7 @@ def generate(rng: Random, pattern: Pattern | None = None, op: Op | None = None) 
             draft = _draft(rng, pattern or draw_pattern(rng))
         _odd(draft, rng)
         try:
-            return repair(draft, rng)
+            return draw.related(rng, repair(draft, rng))
         except GenerateAnother:
             continue
     raise GenerateAnother("no draft could be repaired")

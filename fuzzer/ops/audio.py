@@ -67,6 +67,7 @@ OPS = (
         switches=_CUSTOM,
         static=True,
         float64=False,
+        narrow="the kernel computes in double inside (spectrogram.cc, mfcc.cc) and rounds its result once",
     ),
     Op(
         "mfcc",
@@ -86,5 +87,6 @@ OPS = (
         switches=_CUSTOM,
         static=True,
         float64=False,
+        narrow="the kernel computes in double inside (spectrogram.cc, mfcc.cc) and rounds its result once",
     ),
 )

@@ -63,6 +63,7 @@ OPS = (
         empty=True,
         discontinuous=True,
         float64=False,
+        narrow="reads the bits of its operand in the operand's own type: it rounds nothing",
         weight=0.4,
     ),
 )

@@ -298,6 +298,7 @@ OPS = (
         weights=_boxes,
         discontinuous=True,
         float64=False,
+        narrow="gives indices and counts, not numbers: overlaps near the threshold count as a jump",
     ),
     _op(
         composite_detection,

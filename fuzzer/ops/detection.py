@@ -96,6 +96,7 @@ def _op(build: Any, attrs: dict[str, Domain], weight: float, **more: Any) -> Op:
         dtypes=("float32",),
         discontinuous=True,
         float64=False,
+        narrow="gives indices and counts, not numbers: overlaps near the threshold count as a jump",
         weight=weight,
         **more,
     )

@@ -109,9 +109,16 @@ def _cost(operands: Sequence[TensorType], attrs: Attrs, out: TensorType) -> int:
     return out.elements * (1 + operands[0].shape[-1] * size)
 
 
+_GRIDS = (
+    "the grid of fake quantisation is made of float32 numbers (fake_quant_ops_functor.h, Nudge): float64 has another. "
+    "Sums of products on it are held against their conditioning, which rounding in float32 is part of"
+)
+
+
 def _op(build: Any, attrs: dict[str, Domain], weight: float, **more: Any) -> Op:
     # None of these kernels exists in float64, but `quantize_and_dequantize`.
-    more = {"float64": False, "discontinuous": True, "dtypes": ("float32",), **more}
+    base = {"float64": False, "narrow": _GRIDS, "discontinuous": True, "dtypes": ("float32",)}
+    more = {**base, **more}
     return Op(build.__name__, build, attrs=attrs, weight=weight, **more)
 
 
@@ -131,12 +138,14 @@ OPS = (
         {**_GRID, "width": Float(8.0, 16.0, 8.0), "signed": Flag(True), "given": Flag(True)},
         0.15,
         float64=True,
+        narrow="",
     ),
     _op(
         quantize_dequantize_v4,
         {**_GRID, "width": Float(8.0, 16.0, 8.0), "signed": Flag(True), "narrow": Flag()},
         0.15,
         float64=True,
+        narrow="",
     ),
     _op(
         qat_dense,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fuzzer.ops.domains import Choice, Domain, Flag, Int, Ints
+from fuzzer.ops.float64 import avg_pooled3d, max_pooled3d
 from fuzzer.ops.spec import Attrs, Op, TensorType, integer
 from fuzzer.ops.window import window_size, windows
 
@@ -230,8 +232,8 @@ def _image(build: Callable[..., Any], weight: float, pads: bool = False) -> Op:
 OPS = (
     _line(max_pool1d, max_pool1d_layer),
     _line(avg_pool1d, avg_pool1d_layer),
-    _volume(max_pool3d, max_pool3d_layer),
-    _volume(avg_pool3d, avg_pool3d_layer),
+    replace(_volume(max_pool3d, max_pool3d_layer), float64=False, reference=max_pooled3d),
+    replace(_volume(avg_pool3d, avg_pool3d_layer), float64=False, reference=avg_pooled3d),
     _image(l2_pool, 0.7),
     _image(min_pool, 0.4),
     _image(sum_pool, 0.4),

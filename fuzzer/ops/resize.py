@@ -9,6 +9,7 @@ from typing import Any
 from fuzzer.errors import UnfitError
 from fuzzer.ops.axes import divisor, free, ints
 from fuzzer.ops.domains import Choice, Domain, Int, Ints
+from fuzzer.ops.float64 import bilinear, upsampled
 from fuzzer.ops.spec import FLOATS, INTS, Attrs, Op, TensorType, integer, pair
 
 _SIZES: dict[str, Domain] = {"size": Ints(2, 0, 24, 2), "corners": Choice(("none", "align", "half"))}
@@ -196,6 +197,7 @@ OPS = (
         ranks=(4,),
         dtypes=FLOATS,
         float64=False,
+        reference=bilinear,
     ),
     Op(
         "resize_nearest",
@@ -229,6 +231,7 @@ OPS = (
         keras=upsampling_2d_layer,
         weight=0.7,
         float64=False,
+        reference=upsampled,
     ),
     Op(
         "upsampling_3d",

@@ -15,8 +15,12 @@ _DIRECTION = Choice(("ASCENDING", "DESCENDING"))
 
 
 def top_k(tf: Any, x: Any, *, eighths: Any, pick: Any, ordered: Any, out_shape: Any) -> Any:
-    """The largest elements of the last axis, or where they are; how many is a fraction of the axis."""
-    return tf.math.top_k(x, k=out_shape[-1], sorted=ordered)[pick]
+    """The largest elements of the last axis, or where they are; how many is a fraction of the axis.
+
+    In what order unsorted ones come is not promised, so they are sorted.
+    """
+    made = tf.math.top_k(x, k=out_shape[-1], sorted=ordered)[pick]
+    return made if ordered else tf.sort(made)
 
 
 def _top_k_type(operands: Sequence[TensorType], attrs: Attrs) -> TensorType:

@@ -169,8 +169,13 @@ class Op:
     random: bool = False
     # Needs every dimension while the graph is traced: no dynamic dimensions.
     static: bool = False
-    # TensorFlow has a float64 kernel on CPU; where it has none the truth computes this node in float32 and says so.
+    # TensorFlow has a float64 kernel on CPU. Where it has none, one of the next two says what the truth does; without
+    # either no value of a case with the op can be judged, and `health` says so.
     float64: bool = True
+    # Computes the op in NumPy and float64: `reference(np, x, ..., *, attr..., weight...)`, as `build` does.
+    reference: Callable[..., Any] | None = None
+    # Why the op's float32 kernel is as good as float64: it rounds nothing, or float32 is part of what it means.
+    narrow: str = ""
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -207,6 +212,11 @@ class Op:
             return self.dtypes
         rule = self.operand_dtypes[min(position, len(self.operand_dtypes)) - 1] if self.operand_dtypes else 0
         return (operands[rule].dtype,) if isinstance(rule, int) else rule
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether there is a truth to hold its values against."""
+        return self.float64 or self.reference is not None or bool(self.narrow)
 
     def call(self, tf: Any, operands: Sequence[Any], environment: Mapping[str, Any]) -> Any:
         """Computes the op on TensorFlow values; `environment` holds attributes, weights and `out_shape`."""

@@ -22,13 +22,16 @@ Judge = Callable[["CaseRun", Mapping[str, "Divergence"]], Iterable[Verdict]]
 
 def oracles() -> dict[str, Judge]:
     """Every oracle by name. The modules need NumPy, which owners of executors do without."""
-    from fuzzer.oracles import errors, signature, special, value
+    from fuzzer.oracles import audit, calibration, errors, metamorphic, signature, special, value
 
     return {
         "errors": errors.judge,
+        "calibration": calibration.judge,
+        "metamorphic": metamorphic.judge,
         "signature": signature.judge,
         "special": special.judge,
         "value": value.judge,
+        "audit": audit.judge,
     }
 
 

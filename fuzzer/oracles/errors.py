@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from fuzzer.convert.flatbuffer import FlatTensor
 from fuzzer.execute.record import CaseRun, Failure
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, Divergence
+from fuzzer.oracles.error_table import ErrorClass, classify
 from fuzzer.oracles.messages import (
     converter_message,
     empty_range,
@@ -29,13 +30,59 @@ _SMALL = frozenset({"int4", "int8", "int16", "uint8", "uint16", "uint32", "int64
 """Dtypes of a model's own for which kernels are few; float32 and int32 are what every kernel has."""
 
 
+def classes(record: CaseRun) -> dict[str, ErrorClass]:
+    """Whose matter each error of an execution is: by stage, and for runtimes `stage/runtime`.
+
+    An error that the oracle below reports is internal, whatever its words say: where others run the model, or the
+    converter made the type itself, "not supported" is a defect.
+    """
+    found: dict[str, ErrorClass] = {}
+    reported = {(v.stage, runtime) for v in judge(record, {}) for runtime in v.runtimes}
+    if record.convert_failure is not None:
+        # What no row excuses, and yet is not reported, is of data that we gave: NaN or infinity to calibrate on.
+        found["convert"] = _class(_said(record), (Stage.CONVERT, "converter") in reported, ErrorClass.USER)
+    for runtime, run in record.runs.items():
+        for stage, failure in ((Stage.ALLOCATE, run.allocate_failure), (Stage.INVOKE, run.invoke_failure)):
+            if failure is not None:
+                # Words that speak of types without refusing them are refusals where the type is the model's own.
+                excused = ErrorClass.UNSUPPORTED
+                found[f"{stage.value}/{runtime}"] = _class(failure.message, (stage, runtime) in reported, excused)
+    return found
+
+
+def _class(message: str, reported: bool, excused: ErrorClass) -> ErrorClass:
+    if reported:
+        return ErrorClass.INTERNAL
+    said = classify(message)
+    return excused if said is ErrorClass.INTERNAL else said
+
+
+def asked_wrongly(record: CaseRun) -> str:
+    """What the stack says of a mistake of ours, normalised; empty where there is none."""
+    found = classes(record)
+    if record.convert_failure is not None and found["convert"] is ErrorClass.USER:
+        return converter_message(record.convert_failure.message)
+    for where, error in found.items():
+        if error is ErrorClass.USER:
+            stage, _, runtime = where.partition("/")
+            run = record.runs[runtime]
+            failure = run.allocate_failure if stage == Stage.ALLOCATE else run.invoke_failure
+            return runtime_message(failure.message) if failure is not None else ""
+    return ""
+
+
+def _said(record: CaseRun) -> str:
+    """What a failed conversion said: its error, then what the log calls errors (it holds warnings too)."""
+    assert record.convert_failure is not None
+    lines = [line for line in record.log.splitlines() if "error:" in line.lower()]
+    return "\n".join([record.convert_failure.message, *lines])
+
+
 def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Verdict]:
     """An internal converter error, or an allocate or invoke error of some runtime."""
     failure = record.convert_failure
     if failure is not None:
-        # The log holds warnings too; only what it calls an error says why the conversion ended.
-        said = [line for line in record.log.splitlines() if "error:" in line.lower()]
-        refused = is_refusal(failure.message) or is_refusal("\n".join(said))
+        refused = is_refusal(_said(record))
         if not refused and not (empty_range(failure.message) and spoilt_calibration(record)):
             yield Verdict(
                 Stage.CONVERT,

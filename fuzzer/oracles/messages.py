@@ -1,50 +1,14 @@
-"""Messages of the converter and the runtimes: normalised, and sorted into refusals and internal errors.
+"""Messages of the converter and the runtimes, normalised: equal defects give equal messages.
 
-A refusal says "this is not supported" in so many words: a feature for guidance, no finding. Everything else that
-stops a conversion or a run of a valid model is a finding. To teach it a new refusal, add a row with its source.
+Whose matter a message is says `fuzzer.oracles.error_table`. A refusal says "this is not supported", or "this is asked
+wrongly", in so many words: a feature for guidance, no finding.
 """
 
 from __future__ import annotations
 
 import re
 
-_REFUSALS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # flatbuffer_export.cc: the op has no builtin and flex is off.
-        r"is neither a custom op nor a flex op",
-        r"Some ops are not supported by the native TFLite runtime",
-        r"Some ops in the model are custom ops",
-        # quantize_model.cc: "Quantization (to 16x8-bit) not yet supported for op".
-        r"not yet supported for op",
-        # lite.py: checks of flag combinations.
-        r"not supported (?:by|for|with|in)",
-        r"is only supported for",
-        r"Expected bias type to be",
-        # lite.py, QuantizationMode and `_validate_inference_input_output_types`: no or unfitting data were given.
-        r"`representative_dataset` must be specified",
-        r"inference_input_type and inference_output_type must be",
-        r"must be defined when",
-        r"is not supported",
-        r"is unsupported by op",  # elementwise.cc: an integer type that the kernel has no table for
-        r"unsupported (?:input |output |data ?)?type",
-        # prepare_composite_functions_tf.cc checks the arity of `embedding_matmul` only: ids of a rank or dtype that the
-        # fused op does not take are refused by the op's own verifier.
-        r"'tfl\.embedding_lookup' op failed to verify|failed to legalize operation 'tfl\.embedding_lookup'",
-        # lite/python/util.py: inputs of a dtype that flatbuffers have and the concrete function's road has not.
-        r"Unsupported TensorFlow type .{1,60} provided for the",
-        # The interpreter built without the flex delegate (tf.lite.Interpreter of 2.21, ai_edge_litert).
-        r"Select TensorFlow op\(s\), included in the given model",
-        r"Encountered unresolved custom op",
-        r"Didn't find op for builtin opcode",
-        r"type .{1,40} not (?:currently )?supported",
-        r"does not support",
-        # Kernels that list in words what they take, types or ranks: "only supports 1D-5D input arrays".
-        r"\bonly supports? (?:\w|<)",
-        # floor_div.cc: the divisor is zero, which the kernel does not compute where TensorFlow gives infinity.
-        r"Division by 0",
-    )
-)
+from fuzzer.oracles.error_table import ErrorClass, classify
 
 _TYPE_NAME = re.compile(r"\btypes?\b|kTfLite\w+|\b(?:FLOAT|U?INT|BFLOAT)\d+\b|\bBOOL\b", re.IGNORECASE)
 _TYPE_CONDITION = re.compile(r"([\w.>\-]+) == kTfLite\w+(?: \|\| \1 == kTfLite\w+)+(?: was not true)?")
@@ -81,8 +45,8 @@ _RUNTIME_LINE = re.compile(r"([\w/\-.]+\.(?:cc|h|c)):\d+ ([^\n]+)")
 
 
 def is_refusal(message: str) -> bool:
-    """Whether a message says that something is not supported."""
-    return any(pattern.search(message) for pattern in _REFUSALS)
+    """Whether a message says that something is not supported, or asked for wrongly."""
+    return classify(message) is not ErrorClass.INTERNAL
 
 
 def speaks_of_types(message: str) -> bool:

@@ -4,8 +4,9 @@ Nothing here is a list of cases. The rules, each with its source:
 
 - TFLite's built-in kernels clamp every float result to the finite range, also where there is no activation
   (`CalculateActivationRange`, kernel_util.h: lowest() to max()), and take `std::min` and `std::max` of NaN as they
-  come; XNNPACK keeps infinities and NaN. Neither is promised, so what comes of NaN, of infinity, or of a sum that
-  overflows in one order and not in another, is nobody's defect.
+  come; XNNPACK keeps infinities and NaN. No number is promised, so what comes of NaN, of infinity, or of a sum that
+  overflows in one order and not in another, is no wrong value. Where TensorFlow defines whether it is NaN, infinite or
+  finite, `fuzzer.oracles.special_values` says so, and a difference is a finding of its own kind off the main list.
 - A float that is NaN, or beyond an integer type, has no value in it (C++20, 7.3.10).
 - Denormals may be flushed to zero: TensorFlow sets FTZ and DAZ on its own threads (port::ScopedFlushDenormal).
 - What the quantiser makes of representative data with NaN or infinity is no quantisation of anything.

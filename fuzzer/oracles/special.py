@@ -1,4 +1,8 @@
-"""NaN and infinity: propagation that differs from the base is a kind of its own, apart from values."""
+"""NaN and infinity: propagation that differs from the base is a kind of its own, apart from values.
+
+Confirmation tells two things apart: NaN out of finite numbers, which is a wrong result, and NaN or infinity that goes
+in and is passed on otherwise than TensorFlow does (`fuzzer.oracles.confirm.propagation`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from fuzzer.execute.record import CaseRun
 from fuzzer.oracles.divergence import Divergence
-from fuzzer.oracles.verdict import Kind, Stage, Verdict
+from fuzzer.oracles.ranges import finite
+from fuzzer.oracles.verdict import GIVEN, Kind, Stage, Verdict
 
 
 def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Verdict]:
@@ -26,5 +31,6 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
             "runtimes": [d.runtime for d in guilty],
             "base": worst.base,
             "operators": list(record.flat.operators) if record.flat else [],
+            GIVEN: not all(finite(x) for values in (*record.samples, *record.reference) for x in values),
         },
     )

@@ -16,6 +16,7 @@ class Stage(StrEnum):
     ALLOCATE = "allocate"
     INVOKE = "invoke"
     COMPARE = "compare"
+    METAMORPHIC = "metamorphic"
 
 
 class Kind(StrEnum):
@@ -32,10 +33,25 @@ class Kind(StrEnum):
     DTYPE = "dtype"
     VALUE = "value"
     NAN_PROPAGATION = "nan-propagation"
+    CALIBRATION = "calibration"
+    METAMORPHIC = "metamorphic"
 
 
 DEATHS = frozenset({Kind.CRASH, Kind.HANG, Kind.OUT_OF_MEMORY})
 """Kinds that cost the executor its life."""
+
+SPECIAL_OPERANDS = "special operands"
+"""Key of the evidence of a verdict about propagation: NaN, infinity or -0 went into the operator that is blamed."""
+
+GIVEN = "special values given"
+"""Key of the evidence of a suspicion: whether NaN or infinity goes in, or comes out of TensorFlow itself."""
+
+ULP = "ulp"
+"""Key of the evidence that holds the largest error in units in the last place of the output's largest value."""
+
+
+RELATION = "relation tried"
+"""Key of the evidence that names the relation a case must name so that what was confirmed shows."""
 
 
 @dataclass(frozen=True)

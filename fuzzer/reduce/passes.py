@@ -301,8 +301,10 @@ def plain_conversion(case: Case) -> Iterator[Case]:
 
 
 def few_runtimes(case: Case) -> Iterator[Case]:
-    """One thread; then one runtime alone, then one beside the reference kernels."""
+    """No relation, one thread; then one runtime alone, then one beside the reference kernels."""
     inference = case.inference
+    if inference.relation != "none":
+        yield replace(case, inference=replace(inference, relation="none"))
     if inference.threads > 1:
         yield replace(case, inference=replace(inference, threads=1))
     if len(inference.runtimes) > 1:

@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fuzzer.findings.finding import Finding
+from fuzzer.findings.hiding import Hidden
 from fuzzer.screen.graph import graph
 from fuzzer.screen.lines import line
-from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity
+from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity, ulps
 
 PAGES = ("difference", "report", "graph", "repro.py", "log")
 MAX_READ_BYTES = 256 * 1024
@@ -82,15 +83,17 @@ def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
-def page(name: str, finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
-    """One page of a finding. Never raises for what is in the folder."""
+def page(
+    name: str, finding: Finding, folder: Path, now: datetime | None, hidden: Hidden | None = None
+) -> RenderableType:
+    """One page of a finding; `hidden` says why it is off the main list. Never raises for what is in the folder."""
     try:
-        return _page(name, finding, folder, now)
+        return _page(name, finding, folder, now, hidden)
     except RecursionError:
         return _problem(f"The files in {folder} are nested too deeply to be shown.")
 
 
-def _page(name: str, finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
+def _page(name: str, finding: Finding, folder: Path, now: datetime | None, hidden: Hidden | None) -> RenderableType:
     if name == "report":
         return _source(read(folder / "report.md"), "markdown")
     if name == "graph":
@@ -100,7 +103,7 @@ def _page(name: str, finding: Finding, folder: Path, now: datetime | None) -> Re
     if name == "log":
         content = read(folder / "log.txt", tail=True)
         return Text(content.text) if not content.problem else _problem(content.problem)
-    return _difference(finding, folder, now)
+    return _difference(finding, folder, now, hidden)
 
 
 def _problem(sentence: str) -> Text:
@@ -127,12 +130,13 @@ def _graph(folder: Path) -> RenderableType:
 # --- what differs -----------------------------------------------------------------------------------------
 
 
-def _difference(finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
+def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hidden | None) -> RenderableType:
     tree, problem = read_json(folder / "verdict.json")
     parts: list[RenderableType] = [
         Text(one_line(finding.title), style="bold"),
         line(
             (severity(finding.severity, finding.unit), "bold"),
+            f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
             " ",
             (finding.kind, kind_style(finding.kind)),
             f" at {finding.stage}",
@@ -143,9 +147,18 @@ def _difference(finding: Finding, folder: Path, now: datetime | None) -> Rendera
     ]
     if finding.note or finding.duplicate_of:
         parts.append(Text(one_line(_remark(finding)), style="cyan"))
+    if hidden is not None:
+        parts += _why_hidden(hidden)
     parts.append(_problem(problem) if problem else evidence(tree, finding.title))
     parts.append(_facts(finding, folder, now))
     return Group(*parts)
+
+
+def _why_hidden(hidden: Hidden) -> list[RenderableType]:
+    """Why a finding is off the main list, with the reason and where it is written."""
+    head = f"Off the main list: {hidden.why}" + (f" ({hidden.entry})" if hidden.entry else "")
+    parts: list[RenderableType] = [Text(one_line(head), style="yellow"), Text(one_line(hidden.reason))]
+    return [*parts, Text(one_line(hidden.link), style="cyan")] if hidden.link else parts
 
 
 def _remark(finding: Finding) -> str:

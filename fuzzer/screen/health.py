@@ -27,6 +27,8 @@ def health(snapshot: Snapshot, operators: bool) -> RenderableType:
         _rates("pattern", snapshot.health.get("pattern", {})),
         _rates("op", ops),
         never_through(ops),
+        errors(snapshot),
+        unjudged(snapshot),
     ]
     if operators:
         parts.append(reached(snapshot.reached))
@@ -95,6 +97,25 @@ def never_through(rates: Mapping[str, Rate]) -> RenderableType:
         Text(f"  {one_line(name)}: {count(rates[name].cases)} cases, {one_line(rates[name].why)[:MAX_WHY]}")
         for name in stuck
     ]
+    return Group(*lines)
+
+
+def errors(snapshot: Snapshot) -> RenderableType:
+    """Whose matter the errors are, and what the generator asks wrongly: those are mistakes of ours."""
+    words = {"user": "asked wrongly", "unsupported": "not supported", "internal": "internal errors"}
+    counted = [f"{label} {count(snapshot.errors.get(name, 0))}" for name, label in words.items()]
+    lines = [Text("\ncases with errors", "bold"), Text("  " + ", ".join(counted))]
+    ranked = sorted(snapshot.asked_wrongly.items(), key=lambda item: (-item[1], item[0]))
+    lines += [Text(f"  asked wrongly, {count(n)} cases: {one_line(message)}", "yellow") for message, n in ranked]
+    return Group(*lines)
+
+
+def unjudged(snapshot: Snapshot) -> RenderableType:
+    """Suspicions that no oracle could judge, and why: never silent."""
+    total = sum(snapshot.unjudged.values())
+    lines = [Text(f"\ncases that no oracle could judge: {count(total)}", "bold")]
+    ranked = sorted(snapshot.unjudged.items(), key=lambda item: (-item[1], item[0]))
+    lines += [Text(f"  {count(n)}: {one_line(reason)}") for reason, n in ranked]
     return Group(*lines)
 
 

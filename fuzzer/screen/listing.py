@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from rich.text import Text
 
 from fuzzer.findings.finding import Finding, State
+from fuzzer.findings.hiding import SHORT, count_line
 from fuzzer.screen.lines import cut, line
-from fuzzer.screen.text import ago, fit, kind_rank, kind_style, one_line, short_count, short_severity, urgency
+from fuzzer.screen.text import ago, fit, kind_rank, kind_style, number, one_line, short_count, short_severity, urgency
 
 ALL = ""
 """The filter value that lets everything through."""
@@ -26,6 +27,10 @@ SORTS: dict[str, Callable[[Finding], Any]] = {
 STATE_STYLES = {"new": "bold", "known": "dim", "reported": "cyan", "duplicate": "dim", "fixed": "green"}
 SIDE_COLUMNS = 90
 """From this width on a row has room for the whole name of a kind."""
+ULP_COLUMN = 110
+"""From this width on it has room for the error in ulp too."""
+Hiding = Mapping[str, str]
+"""Why findings are off the main list, by id; what is on it is not in here."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,26 @@ class View:
     kind: str = ALL
     search: str = ""
     sort: str = "severity"
+    hidden: bool = False
+    """Whether to show what is off the main list: known behaviour, propagation of NaN."""
 
-    def pick(self, findings: Sequence[Finding]) -> list[Finding]:
-        """The findings that pass every filter, in order."""
+    def pick(self, findings: Sequence[Finding], hiding: Hiding | None = None) -> list[Finding]:
+        """The findings that pass every filter, in order; those off the main list last, where they are shown."""
+        off = hiding or {}
         words = self.search.casefold().split()
         passed = (
-            f for f in findings if self.state in (ALL, f.state) and self.kind in (ALL, f.kind) and _holds(f, words)
+            f
+            for f in findings
+            if self.state in (ALL, f.state)
+            and self.kind in (ALL, f.kind)
+            and (self.hidden or f.id not in off)
+            and _holds(f, words)
         )
-        return sorted(passed, key=SORTS[self.sort])
+        return sorted(passed, key=lambda f: (f.id in off, SORTS[self.sort](f)))
+
+    def with_hidden(self) -> View:
+        """The same view with what is off the main list, or without it again."""
+        return replace(self, hidden=not self.hidden)
 
     def next_sort(self) -> View:
         """The same view in the next order."""
@@ -61,8 +78,8 @@ class View:
         return replace(self, kind=_after([ALL, *present], self.kind))
 
     def cleared(self) -> View:
-        """The same order without any filter."""
-        return View(sort=self.sort)
+        """The same order without any filter; what is off the main list stays as it is."""
+        return View(sort=self.sort, hidden=self.hidden)
 
     @property
     def filtered(self) -> bool:
@@ -88,18 +105,22 @@ def _holds(finding: Finding, words: list[str]) -> bool:
     return all(word in text for word in words)
 
 
-def caption(view: View, shown: int, findings: Sequence[Finding], width: int) -> Text:
-    """One line above the list: how many, filtered and sorted how."""
-    total = len(findings)
+def caption(view: View, shown: int, findings: Sequence[Finding], width: int, hiding: Hiding | None = None) -> Text:
+    """One line above the list: how many, filtered and sorted how, and how many are hidden."""
+    off = hiding or {}
+    total = sum(view.hidden or f.id not in off for f in findings)
     number = f"{shown} of {total}" if view.filtered else f"{total}"
     text = line((f"{number} finding{'s' if total != 1 else ''}", "bold"), (f"  by {view.sort}", ""))
     for name, value in (("state", view.state), ("kind", view.kind), ("search", view.search)):
         if value:
             text.append(f"  {name} {one_line(value)}", "bold reverse")
+    left_out = count_line((off.get(f.id, "") for f in findings), "h shows them")
+    if left_out:
+        text.append("  with those hidden by default (h)" if view.hidden else f"  {left_out}", "yellow")
     if view.filtered:
         text.append("  Esc shows all", "dim")
     else:
-        counts = Counter(f.state for f in findings)
+        counts = Counter(f.state for f in findings if view.hidden or f.id not in off)
         text.append("  " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s]), "dim")
     return cut(text, width)
 
@@ -107,22 +128,28 @@ def caption(view: View, shown: int, findings: Sequence[Finding], width: int) -> 
 def columns(width: int) -> Text:
     """The names of the columns of `row`."""
     kind = 15 if width >= SIDE_COLUMNS else 10
-    head = f"  {'severity':>10} {'kind':<{kind}} {'count':>5} {'state':<9} {'age':>6} title"
+    ulp = f" {'ulp':>7}" if width >= ULP_COLUMN else ""
+    head = f"  {'severity':>10}{ulp} {'kind':<{kind}} {'count':>5} {'state':<9} {'age':>6} title"
     return cut(line((head, "dim underline")), width)
 
 
-def row(finding: Finding, width: int, now: datetime | None, selected: bool) -> Text:
-    """One finding on one line. The selected one is marked by a character too, for screens without colour."""
+def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidden: str = "") -> Text:
+    """One finding on one line. The selected one is marked by a character too, for screens without colour.
+
+    One that is off the main list says why in front of its title.
+    """
     kind_width = 15 if width >= SIDE_COLUMNS else 10
     text = line(
         "▸ " if selected else "  ",
         (fit(short_severity(finding.severity, finding.unit), 10, right=True), "bold"),
+        *([fit(f" {number(finding.ulp) if finding.ulp > 0 else ''}", 8, right=True)] if width >= ULP_COLUMN else []),
         " ",
         (fit(finding.kind, kind_width), kind_style(finding.kind)),
         f" {short_count(finding.count):>5} ",
         (fit(finding.state, 9), STATE_STYLES.get(finding.state, "")),
         f" {ago(finding.first_seen, now):>6} ",
-        one_line(finding.title),
+        (f"[{SHORT.get(hidden, hidden)}] " if hidden else "", "dim"),
+        (one_line(finding.title), "dim" if hidden else ""),
     )
     cut(text, width)
     text.pad_right(max(0, width - text.cell_len))

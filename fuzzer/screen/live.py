@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fuzzer.campaign.snapshot import Snapshot, TitleLine
+from fuzzer.findings.hiding import count_line
 from fuzzer.screen.health import verdict_line
 from fuzzer.screen.lines import Lines, Part, beside, cut, heading, line, pairs, wrapped
-from fuzzer.screen.plain import plain_line, summary
+from fuzzer.screen.plain import SHOW_HIDDEN, plain_line, summary
 from fuzzer.screen.stats import growth_lines, heat_map, kinds, runtimes, worst_lines
 from fuzzer.screen.text import (
     ago,
@@ -168,25 +169,30 @@ def details(snapshot: Snapshot, width: int) -> Lines:
 
 
 def findings(snapshot: Snapshot, width: int, rows: int) -> Lines:
-    """Findings of this run first, then by urgency; the newest one is on top and highlighted."""
+    """Findings of this run first, then by urgency; the newest one is on top and highlighted.
+
+    What is off the main list is one line at the end, which comes before any title when there is little room.
+    """
     if rows <= 0:
         return []
-    titles = snapshot.titles
+    titles = snapshot.listed
     fresh = sum(t.this_run for t in titles)
     newest = next((t for t in titles if _newest(snapshot, t)), None)
     age = f", newest {ago(newest.first_seen, parse_time(snapshot.written))} ago" if newest else ""
     lines = [heading(f"findings {len(titles)}, {fresh} first seen in this run{age}", width)]
+    hidden = count_line((t.hidden for t in snapshot.titles), SHOW_HIDDEN)
+    tail = [cut(line((f"  {hidden}", "dim")), width)] if hidden else []
     if not titles:
-        lines.append(line(("none yet", "dim")))
-        return lines[:rows]
+        return [*lines, line(("none yet", "dim")), *tail][:rows]
     ranked = sorted(
         titles, key=lambda t: (not _newest(snapshot, t), not t.this_run, urgency(t.kind, t.unit, t.severity))
     )
-    shown = ranked if len(ranked) <= rows - 1 else ranked[: max(0, rows - 2)]
+    room = rows - 1 - len(tail)
+    shown = ranked if len(ranked) <= room else ranked[: max(0, room - 1)]
     lines += [_finding(snapshot, t, width) for t in shown]
     if len(shown) < len(ranked):
         lines.append(line((f"  and {len(ranked) - len(shown)} more: python -m fuzzer triage", "dim")))
-    return lines[:rows]
+    return [*lines, *tail][:rows]
 
 
 def _newest(snapshot: Snapshot, title: TitleLine) -> bool:

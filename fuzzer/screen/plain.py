@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
-from fuzzer.campaign.snapshot import Snapshot
+from fuzzer.campaign.snapshot import Snapshot, TitleLine
+from fuzzer.findings.hiding import count_line
 from fuzzer.screen.health import verdict_line
-from fuzzer.screen.text import count, duration, one_line, percent, rate, severity, short_count, tally, urgency
+from fuzzer.screen.text import count, duration, one_line, percent, rate, severity, short_count, tally, ulps, urgency
 
+_STATUS_HIDDEN = "python -m fuzzer status --hidden"
+SHOW_HIDDEN = f"{_STATUS_HIDDEN} shows them"
 MAX_LINE = 160
 NARROW = 100
 
@@ -23,7 +27,7 @@ def plain_line(snapshot: Snapshot) -> str:
     cases = str(snapshot.cases)
     if snapshot.budget_cases is not None:
         cases += f"/{snapshot.budget_cases}"
-    fresh = sum(t.this_run for t in snapshot.titles)
+    fresh = sum(t.this_run for t in snapshot.listed)
     # (rank, field): the highest rank goes first when there is no room.
     fields = [
         (0, one_line(snapshot.state).replace(" ", "-")[:12]),
@@ -38,7 +42,7 @@ def plain_line(snapshot: Snapshot) -> str:
         (4, f"restarts={snapshot.restarts}"),
         (2, f"deaths={sum(snapshot.deaths.values())}"),
         (5, f"pending={snapshot.pending}"),
-        (1, f"findings={len(snapshot.titles)}"),
+        (1, f"findings={len(snapshot.listed)}"),
         (1, f"new={fresh}"),
     ]
     if snapshot.warnings:
@@ -48,15 +52,18 @@ def plain_line(snapshot: Snapshot) -> str:
     return text
 
 
-def summary(snapshot: Snapshot) -> str:
-    """The account of a campaign: its figures, every title found, what to do next; no colours."""
-    lines = [_headline(snapshot), "", *_figures(snapshot), *_warnings(snapshot), "", *_titles(snapshot), ""]
+def summary(snapshot: Snapshot, hidden: bool = False) -> str:
+    """The account of a campaign: its figures, every title found, what to do next; no colours.
+
+    Titles that are off the main list are counted; with `hidden` they are listed too.
+    """
+    lines = [_headline(snapshot), "", *_figures(snapshot), *_warnings(snapshot), "", *_titles(snapshot, hidden), ""]
     lines += _next_steps(snapshot)
     return "\n".join(lines) + "\n"
 
 
 def _headline(snapshot: Snapshot) -> str:
-    fresh = sum(t.this_run for t in snapshot.titles)
+    fresh = sum(t.this_run for t in snapshot.listed)
     end = {"finished": "finished", "stopping": "stopped"}.get(snapshot.state, one_line(snapshot.state))
     found = f"{fresh} new finding{'s' if fresh != 1 else ''}" if fresh else "no new finding"
     return f"campaign {end} after {duration(snapshot.elapsed_s)}: {count(snapshot.cases)} cases, {found}"
@@ -98,18 +105,38 @@ def _warnings(snapshot: Snapshot) -> list[str]:
     return [f"  warning    {one_line(text)}" for text in snapshot.warnings]
 
 
-def _titles(snapshot: Snapshot) -> list[str]:
+def _titles(snapshot: Snapshot, hidden: bool) -> list[str]:
     if not snapshot.titles:
         return ["findings: none"]
-    fresh = sum(t.this_run for t in snapshot.titles)
-    lines = [f"findings: {len(snapshot.titles)} in {one_line(snapshot.crashes_dir) or 'crashes'}, {fresh} new (+)"]
-    ranked = sorted(snapshot.titles, key=lambda t: (not t.this_run, urgency(t.kind, t.unit, t.severity), t.title))
-    kind_width = min(16, max(len(one_line(t.kind)) for t in ranked))
+    listed = snapshot.listed
+    fresh = sum(t.this_run for t in listed)
+    where = one_line(snapshot.crashes_dir) or "crashes"
+    lines = [f"findings: {len(listed)} in {where}, {fresh} new (+)", *_rows(listed)]
+    left_out = [t for t in snapshot.titles if t.hidden]
+    if left_out:
+        how = "listed below" if hidden else f"{_STATUS_HIDDEN}{_elsewhere(snapshot)} shows them"
+        lines.append(f"  {count_line((t.hidden for t in left_out), how)}")
+    for why in dict.fromkeys(sorted(t.hidden for t in left_out)) if hidden else ():
+        some = [t for t in left_out if t.hidden == why]
+        lines += ["", f"hidden: {why}", *_rows(some)]
+    return lines
+
+
+def _rows(titles: Sequence[TitleLine]) -> list[str]:
+    ranked = sorted(titles, key=lambda t: (not t.this_run, urgency(t.kind, t.unit, t.severity), t.title))
+    kind_width = min(16, max((len(one_line(t.kind)) for t in ranked), default=0))
+    lines = []
     for t in ranked:
         mark = "+" if t.this_run else " "
-        bad = f"{severity(t.severity, t.unit):>11} x{short_count(t.count):<4}"
+        bad = f"{severity(t.severity, t.unit):>11} {ulps(t.ulp):>11} x{short_count(t.count):<4}"
         lines.append(f"{mark} {one_line(t.id):<12} {one_line(t.kind):<{kind_width}} {bad} {one_line(t.title)}")
     return lines
+
+
+def _elsewhere(snapshot: Snapshot) -> str:
+    """The option that names a folder of findings which is not the default one."""
+    plain = snapshot.crashes_dir in ("", "crashes")
+    return "" if plain else f" --crashes {shlex.quote(snapshot.crashes_dir)}"
 
 
 def _next_steps(snapshot: Snapshot) -> list[str]:

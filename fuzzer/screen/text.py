@@ -19,6 +19,8 @@ KIND_ORDER = (
     "out-of-memory",
     "hang",
     "value",
+    "calibration",
+    "metamorphic",
     "nan-propagation",
     "shape",
     "dtype",
@@ -33,6 +35,7 @@ KIND_STYLES = {
     "out-of-memory": "red",
     "hang": "magenta",
     "value": "yellow",
+    "metamorphic": "yellow",
     "nan-propagation": "bright_yellow",
 }
 UNIT_SHORT = {"elements": "elem", "bytes": "B"}
@@ -158,6 +161,11 @@ def severity(value: float, unit: str) -> str:
     if unit.startswith("x "):
         return f"{number(value)}{one_line(unit)}"
     return f"{number(value)} {one_line(unit)}".strip()
+
+
+def ulps(value: float) -> str:
+    """An error in units in the last place: `8.4e6 ulp`; empty where none was measured."""
+    return f"{number(value)} ulp" if value > 0 else ""
 
 
 def short_severity(value: float, unit: str) -> str:

@@ -21,6 +21,7 @@ from textual.widgets import Input, Static
 
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.findings.finding import Finding, State
+from fuzzer.findings.hiding import Hidden, Hider
 from fuzzer.screen.detail import PAGES, page, stamp
 from fuzzer.screen.jobs import Job, Jobs
 from fuzzer.screen.lines import cut, joined, line
@@ -43,6 +44,7 @@ NO_FINDINGS = (
     "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
     "This screen shows what it finds by itself."
 )
+NO_OTHERS = "All findings are off the main list.\nPress h to show them."
 NO_MATCH = "No finding matches the filter.\nPress Esc to show all of them."
 
 
@@ -62,8 +64,11 @@ class TriageApp(App[None]):
         source: TriageSource,
         now: Callable[[], datetime] = _utc_now,
         clock: Callable[[], float] = time.monotonic,
+        hider: Hider | None = None,
     ) -> None:
         super().__init__()
+        self._hider = hider or Hider()
+        self._hidden: dict[str, Hidden] = {}
         self._source = source
         self._now = now
         self._clock = clock
@@ -134,6 +139,7 @@ class TriageApp(App[None]):
             return
         try:
             self._findings = list(self._source.findings())
+            self._hidden = {f.id: hidden for f in self._findings if (hidden := self._hider(f)) is not None}
             self._snapshot = self._source.snapshot()
             self._problem = ""
         except UNREADABLE as broken:
@@ -151,11 +157,12 @@ class TriageApp(App[None]):
         self._keys.update(joined(footer(self.size.width)[: max(1, self.size.height // 8)]))
 
     def _draw_list(self) -> None:
-        rows = self._view.pick(self._findings)
-        empty = NO_MATCH if self._findings else NO_FINDINGS
-        self._list.show(rows, self._now(), empty)
+        hiding = {id_: hidden.why for id_, hidden in self._hidden.items()}
+        rows = self._view.pick(self._findings, hiding)
+        empty = (NO_MATCH if self._view.filtered else NO_OTHERS) if self._findings else NO_FINDINGS
+        self._list.show(rows, self._now(), empty, hiding)
         width = self._list.size.width or self.size.width
-        self._caption.update(caption(self._view, len(rows), self._findings, width))
+        self._caption.update(caption(self._view, len(rows), self._findings, width, hiding))
         self._columns.update(columns(width) if rows else line())
 
     def _draw_head(self) -> None:
@@ -200,7 +207,7 @@ class TriageApp(App[None]):
         drawn = (self._page, finding, stamp(folder))
         if self._drawn != drawn:
             self._drawn = drawn
-            self._text.update(page(PAGES[self._page], finding, folder, self._now()))
+            self._text.update(page(PAGES[self._page], finding, folder, self._now(), self._hidden.get(finding.id)))
 
     def _tick(self) -> None:
         if not self._standing:
@@ -303,6 +310,10 @@ class TriageApp(App[None]):
     def action_filter_kind(self) -> None:
         """The next kind."""
         self._show(self._view.next_kind(self._findings))
+
+    def action_hidden(self) -> None:
+        """What is off the main list."""
+        self._show(self._view.with_hidden())
 
     def _show(self, view: View) -> None:
         self._view = view

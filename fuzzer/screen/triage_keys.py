@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[Key, ...]] = {
         Key("s", "sort", "s", "sort", "sort by severity, count, newest, title, kind"),
         Key("f", "filter_state", "f", "state", "one state only: new, known, reported, duplicate, fixed"),
         Key("t", "filter_kind", "t", "kind", "one kind only"),
+        Key("h", "hidden", "h", "hidden", "show or hide known behaviour and propagation of NaN", True),
         Key("escape", "step_back", "Esc", "all", "leave the page; then show all findings again", True),
     ),
     "mark": (

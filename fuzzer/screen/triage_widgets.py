@@ -22,7 +22,7 @@ from textual.widgets.option_list import Option
 
 from fuzzer.findings.finding import Finding
 from fuzzer.screen.lines import line
-from fuzzer.screen.listing import row
+from fuzzer.screen.listing import Hiding, row
 from fuzzer.screen.text import one_line
 
 CSS = """
@@ -79,6 +79,7 @@ class FindingList(ScrollView, can_focus=True):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self.rows: list[Finding] = []
+        self.hiding: Hiding = {}
         self.place = 0
         self.now: datetime | None = None
         self.empty = ""
@@ -88,13 +89,13 @@ class FindingList(ScrollView, can_focus=True):
         """The selected finding."""
         return self.rows[self.place] if self.rows else None
 
-    def show(self, rows: list[Finding], now: datetime | None, empty: str) -> None:
+    def show(self, rows: list[Finding], now: datetime | None, empty: str, hiding: Hiding | None = None) -> None:
         """Shows other rows; the selection stays on its finding, or near its place when that is gone."""
         before = self.selected
         same = next((i for i, f in enumerate(rows) if before and f.id == before.id), None)
         moved = same is not None and same != self.place
         self.place = same if same is not None else max(0, min(self.place, len(rows) - 1))
-        self.rows, self.now, self.empty = rows, now, empty
+        self.rows, self.now, self.empty, self.hiding = rows, now, empty, hiding or {}
         self.virtual_size = Size(1, max(1, len(rows)))
         if moved or same is None:
             self._reveal()
@@ -142,7 +143,8 @@ class FindingList(ScrollView, can_focus=True):
         place = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
         if place < len(self.rows):
-            text = row(self.rows[place], width, self.now, place == self.place)
+            finding = self.rows[place]
+            text = row(finding, width, self.now, place == self.place, self.hiding.get(finding.id, ""))
         else:
             hints = [] if self.rows else self.empty.split("\n")
             text = line(hints[place] if place < len(hints) else "")

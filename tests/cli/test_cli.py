@@ -239,6 +239,30 @@ def test_status_as_json(tmp_path: Path) -> None:
     assert done.returncode == 0 and "12" in done.stdout
 
 
+def test_status_leaves_out_known_behaviour_and_shows_it_when_asked(tmp_path: Path) -> None:
+    from fuzzer.campaign.snapshot import TitleLine
+
+    folder = tmp_path / "crashes"
+    made = store(folder, "value in compare: plain", "value in compare: mine")
+    made.rebuild_index()
+    lines = tuple(TitleLine(f.id, f.title, f.kind, 1.0, "steps", 1, f.first_seen, True) for f in made.findings())
+    with_status(folder, titles=lines)
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        '[[known]]\nid = "m"\nversion = 1\nsince = "2026-01-31"\ntitle = "mine"\nreason = "so"\n'
+        'link = "https://example.org"\nversions = ["tensorflow>=2.0"]\n'
+    )
+    plain = fuzzer("status", "--crashes", folder).stdout
+    assert "compare: mine" in plain and "hidden" not in plain
+    out = fuzzer("status", "--crashes", folder, "--known", mine).stdout
+    assert "compare: plain" in out and "compare: mine" not in out
+    assert f"1 title is hidden (python -m fuzzer status --hidden --crashes {folder} shows them)" in out
+    assert "compare: mine" in fuzzer("status", "--crashes", folder, "--known", mine, "--hidden").stdout
+    mine.write_text("[[known]]\n")
+    refused("status", "--crashes", folder, "--known", mine, says="entry 1 lacks id")
+    refused("triage", "--crashes", folder, "--known", tmp_path / "absent", says="(cannot be read|needs a terminal)")
+
+
 def test_status_of_a_campaign_that_was_killed(tmp_path: Path) -> None:
     store(tmp_path)
     with_status(tmp_path, state="running", pid=2**22 + 1)

@@ -142,6 +142,11 @@ def do_babble(request: dict[str, Any]) -> None:
     time.sleep(3600)
 
 
+def do_planted(request: dict[str, Any]) -> None:
+    """Calls a function of a shared library that the test has compiled."""
+    getattr(ctypes.CDLL(request["library"]), request["function"])(*request.get("arguments", ()))
+
+
 def do_litter(request: dict[str, Any]) -> None:
     Path(_scratch, "saved_model_1").mkdir()
     os.abort()

@@ -109,3 +109,14 @@ def test_a_full_disk_leaves_the_old_index(small_disk: Path) -> None:
         write_index(small_disk, [finding(f"title {i}") for i in range(100)])
     assert (small_disk / FILE).read_bytes() == before
     assert [p.name for p in small_disk.iterdir() if p.name.startswith(".")] == []
+
+
+def test_an_index_of_an_older_release_has_defaults_for_newer_columns(tmp_path: Path) -> None:
+    write_index(tmp_path, [finding(special_operands=True, ulp=3.5)])
+    table = pq.read_table(tmp_path / FILE)
+    pq.write_table(table.drop_columns(["special_operands", "ulp"]), tmp_path / FILE)
+    (row,) = read_index(tmp_path)
+    assert (row["special_operands"], row["ulp"]) == (False, 0.0) and row["title"]
+    pq.write_table(table.drop_columns(["title"]), tmp_path / FILE)
+    with pytest.raises(UserError, match="is no index of findings"):
+        read_index(tmp_path)

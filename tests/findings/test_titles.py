@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fuzzer.case import Case, Conversion
-from fuzzer.findings.titles import title_of
+from fuzzer.findings.titles import CALIBRATED_ON, chain, key_of, title_of
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.strategies import drawn_case
 
@@ -37,7 +37,57 @@ def test_the_operator_that_mixed_widths_meet_in_is_chance(one: str, other: str) 
     assert title(one, CASE) != title(other, CASE), "without fake quantisation the operator is the news"
 
 
+def died(message: str, **evidence: str) -> Verdict:
+    return Verdict(Stage.CONVERT, Kind.CRASH, message, "converter", evidence=dict(evidence))
+
+
+def test_a_native_function_is_the_title_whatever_leads_there() -> None:
+    frame = "tflite::optimize::calibration::MinMax::Update"
+    verdict = died(f"SIGSEGV in {frame}", frame=frame)
+    int8, int16 = (replace(CASE, conversion=Conversion(scheme=scheme)) for scheme in ("int8", "int16x8"))
+    switched = replace(CASE, conversion=Conversion(scheme="int8", switches={"unfold_batchmatmul": True}))
+    other = replace(drawn_case(5, 0), conversion=Conversion())
+    made = {title_of(verdict, case) for case in (int8, int16, switched, other)}
+    assert made == {f"crash in convert: SIGSEGV in {frame}"}
+    assert key_of(verdict, "int8") == key_of(verdict, "int16x8")
+    assert key_of(died("SIGSEGV"), "int8") != key_of(died("SIGSEGV"), "int16x8"), "no function: the scheme is told"
+
+
+def test_a_kernel_is_the_same_in_every_stage() -> None:
+    """It is prepared by `allocate`, by `invoke` for dynamic shapes, and by calibration."""
+    verdict = died("SIGABRT in a::add::Prepare", frame="a::add::Prepare", kernel="add")
+    invoke = replace(verdict, stage=Stage.INVOKE, runtime="litert")
+    assert title_of(verdict, CASE) == title_of(invoke, CASE) == "crash: SIGABRT in a::add::Prepare"
+    assert key_of(verdict, "int8") == key_of(invoke, "float32")
+
+
+def test_a_function_that_runs_everything_needs_the_ops_beside_it() -> None:
+    verdict = died("SIGSEGV in tflite::Subgraph::InvokeImpl")
+    assert chain(CASE) in title_of(verdict, CASE)
+
+
+def test_what_the_calibration_data_did_is_told_with_the_function() -> None:
+    verdict = died("SIGSEGV in f", frame="f", **{CALIBRATED_ON: "NaN or infinity"})
+    assert title_of(verdict, CASE) == "crash in convert: SIGSEGV in f (calibrated on NaN or infinity)"
+
+
 def test_an_operator_that_the_runtime_names_is_the_title_whatever_ops_lead_there() -> None:
     message = "div.cc data[i] != zero_point was not true [DIV]"
     made = title(message, CASE, Kind.INVOKE_ERROR, Stage.INVOKE)
     assert made == "invoke-error in invoke: DIV: div.cc data[i] != zero_point was not true [DIV] (float32)"
+
+
+def test_a_rewrite_of_the_converter_is_the_title_whatever_ops_lead_there() -> None:
+    message = "the converter changed the model in P: tf.A -> tfl.b"
+    found = {"pass": "P", "before": ["tf.A"], "after": ["tfl.b"]}
+    told = Verdict(Stage.COMPARE, Kind.VALUE, message, blame="converter", evidence=found)
+    other = replace(drawn_case(2, 0), conversion=Conversion())
+    assert title_of(told, CASE) == title_of(told, other) == f"value in compare: {message} (float32)"
+    untold = replace(told, message="the converter changed the model", evidence={})
+    assert title_of(untold, CASE) != title_of(untold, other), "without a pass the ops tell defects apart"
+
+
+def test_every_kind_is_explained_in_reports() -> None:
+    from fuzzer.findings.report import _WHAT
+
+    assert set(_WHAT) == set(Kind) and all(text.endswith(".") for text in _WHAT.values())

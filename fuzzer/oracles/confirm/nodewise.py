@@ -7,7 +7,7 @@ than its bound here is a kernel's defect, and the node is its name.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,8 @@ from fuzzer.convert.flatbuffer import Flat, FlatOp
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.runtimes import MAKERS
 from fuzzer.oracles.confirm import Confirmation
-from fuzzer.oracles.confirm.arbiter import right_integers
+from fuzzer.oracles.confirm.node import UNJUDGED, NodeDivergence
 from fuzzer.oracles.confirm.node_bound import (
-    MAX_STEPS_16,
     apart_of,
     bound_of,
     flushed,
@@ -32,33 +31,8 @@ from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.messages import operator_of
 from fuzzer.oracles.verdict import Kind, Verdict
 
-_UNJUDGED = frozenset(
-    {
-        *("WHILE", "IF", "CALL", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"),
-        *("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE"),
-        *("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "SVDF"),
-        *("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL", "MULTINOMIAL", "STABLEHLO_RNG_BIT_GENERATOR"),
-    }
-)
-"""State, sub-graphs and chance: the operator alone is not what runs in the model."""
-
-
-@dataclass(frozen=True)
-class NodeDivergence:
-    """One operator under `runtime` against the base, in bounds (`ratio` above 1 is a defect)."""
-
-    position: int
-    op: FlatOp
-    runtime: str
-    ratio: float
-    apart: float
-    unit: str
-    index: tuple[int, ...]
-    expected: float
-    actual: float
-    specials: int
-    sample: int = 0
-    shape: tuple[int, ...] = ()
+MAX_SHOWN = 16
+"""Numbers of an operand that are shown whole."""
 
 
 def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
@@ -67,10 +41,20 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     found = first_dispute(record, special)
     if found is None:
         return Confirmation(None, "no node alone differs beyond its bound: rounding grew through later layers")
+    return verdict_of(record, suspicion, found, special)
+
+
+def verdict_of(
+    record: CaseRun, suspicion: Verdict, found: list[NodeDivergence], special: bool = False, base: str = ""
+) -> Confirmation:
+    """The suspicion sharpened to one operator. `found` are the runtimes that are wrong there, or differ from `base`.
+
+    Where they were held against real arithmetic (`base` says so), they are the guilty ones; else who stands alone is.
+    """
     flat = record.flat
     assert flat is not None
     worst = max(found, key=lambda d: (d.specials if special else 0, d.ratio))
-    message = defect(record, worst, found, special)
+    guilty = tuple(d.runtime for d in found)
     evidence = {
         **suspicion.evidence,
         "node": worst.position,
@@ -78,21 +62,48 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         "index": list(worst.index),
         "expected": worst.expected,
         "actual": worst.actual,
-        "base": REFERENCE_RUNTIME,
-        "runtimes": [d.runtime for d in found],
+        "operands": operands_at(record, worst),
+        "base": base or REFERENCE_RUNTIME,
+        "runtimes": list(guilty),
     }
     return Confirmation(
         replace(
             suspicion,
-            message=message,
+            message=defect(record, worst, found, special, guilty if base else ()),
             runtime=worst.runtime,
             severity=float(worst.specials) if special else float(f"{worst.apart:.4g}"),
             unit="elements" if special else worst.unit,
             blame=worst.op.name,
             evidence=evidence,
         ),
-        "one node alone differs",
+        "one node alone is wrong" if base else "one node alone differs",
     )
+
+
+def operands_at(record: CaseRun, found: NodeDivergence) -> list[dict[str, Any]]:
+    """What went into the first bad element: each operand's name, type and scale, and its values, or those at the place.
+
+    Small operands are given whole (`MAX_SHOWN` numbers); of larger ones of the result's shape the element alone.
+    """
+    flat = record.flat
+    assert flat is not None
+    tensors = intermediates(record, found.sample)
+    shown: list[dict[str, Any]] = []
+    for index in (i for i in found.op.inputs if i >= 0):
+        tensor, value = flat.tensors[index], tensors.get(index)
+        entry: dict[str, Any] = {"tensor": tensor.name, "dtype": tensor.dtype.lower(), "scales": tensor.scales[:8]}
+        if value is not None and value.size <= MAX_SHOWN:
+            entry["values"] = [_plain(v) for v in value.ravel()]
+        elif value is not None and value.shape == found.shape:
+            entry["at"] = _plain(value[found.index])
+        shown.append(entry)
+    return shown
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON has it; anything else in words."""
+    made = value.item() if hasattr(value, "item") else value
+    return made if isinstance(made, int | float | bool) and made == made and abs(made) != float("inf") else str(made)
 
 
 def failing_node(record: CaseRun, verdict: Verdict) -> str:
@@ -105,7 +116,7 @@ def failing_node(record: CaseRun, verdict: Verdict) -> str:
     tensors = intermediates(record, 0)
     for position, op in enumerate(record.flat.ops):
         meant = op.name == said or said not in {o.name for o in record.flat.ops}  # a delegate names itself
-        if meant and op.name not in _UNJUDGED and probe(record, position, verdict.runtime, tensors):
+        if meant and op.name not in UNJUDGED and probe(record, position, verdict.runtime, tensors):
             return f"{op.name} ({kernel_kind(record.flat, op)})"
     return ""
 
@@ -130,7 +141,7 @@ def probe_for(record: CaseRun, position: int, runtime: str) -> dict[str, Any]:
     if flat is None or position >= len(flat.ops):
         return {"op": ""}
     op = flat.ops[position]
-    if op.name not in _UNJUDGED:
+    if op.name not in UNJUDGED:
         probe(record, position, runtime, intermediates(record, 0) if record.samples else {})
     return {"op": f"{op.name} ({kernel_kind(flat, op)})"}
 
@@ -144,12 +155,13 @@ def defect(
 ) -> str:
     """Whose kernel of what is wrong: the same words whichever way it was confirmed, so that titles agree.
 
-    `wrong` are the runtimes that the float64 truth contradicts, where it was asked: it knows better than a majority.
+    `wrong` are the runtimes that the float64 truth or real arithmetic contradicts, where one was asked: they know
+    better than a majority.
     """
     assert record.flat is not None
     what = "NaN or Inf where the others have none" if special else "wrong values"
-    whose = _kernels_of(record, set(wrong)) if wrong else ""
-    whose = whose or ("" if special else _arbitrated(record, worst, found)) or outlier(record, found)
+    whose = kernels_of(record, set(wrong)) if wrong else ""
+    whose = whose or outlier(record, found)
     return f"{whose} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
 
 
@@ -175,16 +187,18 @@ def outlier(record: CaseRun, found: list[NodeDivergence]) -> str:
     others = {r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME}
     if guilty == others and len({_kernel(r) for r in guilty}) > 1:
         return "reference" if _agree(found) else "every kernel of"
-    return _kernels_of(record, guilty)
+    return kernels_of(record, guilty)
 
 
-def _kernels_of(record: CaseRun, guilty: set[str]) -> str:
+def kernels_of(record: CaseRun, guilty: set[str]) -> str:
     """The kernels of some runtimes in a word or two."""
     complete = {r for r, run in record.runs.items() if run.complete}
     if guilty == complete and len(complete) > 1:
         return "every kernel of"
     if guilty == {REFERENCE_RUNTIME}:
         return "reference"
+    if guilty == complete - {REFERENCE_RUNTIME} and {"tf-builtin", "litert"} <= guilty:
+        return "optimised"  # where XNNPACK leaves an op alone, all but the reference run the optimised kernel
     if guilty == {"tf-builtin", REFERENCE_RUNTIME}:
         return "optimised+reference"
     if guilty == {"tf-xnnpack", "litert"}:
@@ -194,31 +208,6 @@ def _kernels_of(record: CaseRun, guilty: set[str]) -> str:
     if len(guilty) == 1 and "tf-builtin" not in guilty and not {"tf-xnnpack", "litert"} <= set(record.runs):
         return _kernel(*guilty)
     return "+".join(sorted(_kernel(r) if r == "tf-builtin" else r for r in guilty))
-
-
-def _arbitrated(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence]) -> str:
-    """Whose integer kernel is wrong by real arithmetic; empty where that does not tell.
-
-    A majority is no proof: where XNNPACK leaves an operator alone, three runtimes share one optimised kernel.
-    """
-    assert record.flat is not None
-    if worst.unit != "steps" or {d.runtime for d in found} != {
-        r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME
-    }:
-        return ""
-    made = [d for d in found if d.position == worst.position and d.index == worst.index and _agree([worst, d])]
-    if len(made) != len(found):
-        return ""
-    right = right_integers(record.content, worst.position, intermediates(record, worst.sample))
-    if right is None or right.shape != worst.shape:
-        return ""
-    true = float(right[worst.index])
-    reference, others = abs(worst.expected - true), abs(worst.actual - true)
-    if abs(reference - others) <= MAX_STEPS_16:
-        return ""
-    if reference > others:
-        return "reference"
-    return "optimised" if "tf-builtin" in {d.runtime for d in found} else ""
 
 
 def _agree(found: list[NodeDivergence]) -> bool:
@@ -244,7 +233,7 @@ def divergent_nodes(record: CaseRun, runtime: str, special: bool = False) -> Ite
     if not all(recorded):
         return
     for position, op in enumerate(flat.ops):
-        if op.name in _UNJUDGED or not op.outputs:
+        if op.name in UNJUDGED or not op.outputs:
             continue
         content = isolate(record.content, position)
         found = [_compare(flat, position, op, runtime, content, tensors, special) for tensors in recorded]

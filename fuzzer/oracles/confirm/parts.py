@@ -56,7 +56,7 @@ def isolate(content: bytes, position: int) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
-    _inside(model, content)
+    inside(model, content)
     graph = model.subgraphs[0]
     op = graph.operators[position]
     graph.operators = [op]
@@ -82,7 +82,7 @@ def nudged_constants(content: bytes, seed: int) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
-    _inside(model, content)
+    inside(model, content)
     random = np.random.RandomState(seed)
     floats = {t.buffer for g in model.subgraphs for t in g.tensors if t.type == schema.TensorType.FLOAT32}
     for index in sorted(floats):
@@ -109,7 +109,7 @@ def outputs_of(record: CaseRun, runtime: str, sample: list[Array], content: byte
         return []
 
 
-def _inside(model: Any, content: bytes) -> None:
+def inside(model: Any, content: bytes) -> None:
     """Moves buffers that lie behind the flatbuffer (`use_buffer_offset`) into it."""
     for buffer in model.buffers:
         if buffer.offset > 1:

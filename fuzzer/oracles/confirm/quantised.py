@@ -1,0 +1,383 @@
+"""Quantised cases: do the runtimes compute the flatbuffer, and does the flatbuffer compute the model?
+
+Runtimes are judged operator by operator, on the operands each really had: against real arithmetic where the result is
+an integer (`node_reals`), between kernels elsewhere (`nodewise`), and the reference kernels bit for bit against our own
+integer reference (`node_exact`). What every operator does right, the whole does right.
+
+The flatbuffer is judged by its real twin (`twin`) against the float64 truth of the model. They differ by the rounding
+of the constants, at most half a step each: the predicted noise is how far the twin moves when every quantised constant
+moves by up to that (Monte Carlo arithmetic: Parker 1997; its size is that of the additive uniform noise of Widrow and
+Kollar, Quantization Noise, 2008, ch. 4, without the assumption that nothing is nonlinear). So dynamic range and float16
+are judged with the flatbuffer's own weights, and what quantisation costs by design is nobody's defect.
+
+Calibration is judged by the twin, too: what it computes from the very data that were calibrated on must fit into the
+ranges that calibration chose.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fuzzer.build import Array, weights_of
+from fuzzer.case import RUNTIMES
+from fuzzer.case.conversion import TFMOT
+from fuzzer.execute.record import CaseRun, RuntimeRun
+from fuzzer.execute.runtimes import feed
+from fuzzer.oracles.confirm import Confirmation, formats, node_bound, node_exact, node_reals, nodewise
+from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
+from fuzzer.oracles.confirm.node import NodeDivergence
+from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
+from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
+from fuzzer.oracles.divergence import real_pair, step_of
+from fuzzer.oracles.verdict import Kind, Verdict
+
+SEEDS = 8
+"""Runs with random rounding: noise that all of them miss at an element is met by a quarter of the mean."""
+WEIGHT_STEPS = 0.5
+"""Constants are rounded to the nearest step (TFLite 8-bit quantisation specification)."""
+HALF_ROUNDING, HALF_TINY, HALF_LARGEST = 2.0**-11, 2.0**-25, 65504.0
+"""The largest relative error of a float16, its largest error among denormals, and the largest one (IEEE 754)."""
+FACTOR = 16.0
+"""Over 396 generated int8, int16x8, dynamic and float16 cases sound conversions were off by at most 10.6 bounds (median
+0.9, 99th percentile 6.9); what was further off was a defect, and off by 1e3 bounds and more."""
+COVERED = 0.05
+"""Share of a range by which calibrated data may lie outside of it: rounded weights make activations that calibration,
+which ran the float model, has not seen (measured: up to 1.2 %)."""
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the flatbuffer gives for one sample in real numbers, per output."""
+
+    values: list[Array]
+    noise: list[Real]
+    """How far the rounding of the constants moves each element."""
+    beyond: dict[int, float]
+    """Tensors whose values lie outside of what they can hold: by which share of their range at most."""
+
+
+def twin_of(record: CaseRun) -> Twin | None:
+    """The real twin of a flatbuffer; None where there is none (loops, state, chance, sparse or custom operators)."""
+    assert record.flat is not None
+    try:
+        return Twin(record.content, record.flat)
+    except NoTwinError:
+        return None
+
+
+def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
+    """A suspicion about a quantised case: whose kernel is wrong, or else whether the converter or calibration is."""
+    twin = twin_of(record) if suspicion.kind is Kind.VALUE else None
+    if twin is None:
+        return nodewise.confirm(record, suspicion)
+    wrong = _wrong(record, twin, suspicion)
+    apart = nodewise.first_dispute(record) or []
+    if wrong and (not apart or wrong[0].position <= apart[0].position or not _all_of(record, wrong)):
+        told = nodewise.verdict_of(record, suspicion, wrong, base=REALS)
+        return _by_format(record, wrong, told)
+    if apart:
+        return nodewise.verdict_of(record, suspicion, apart)
+    inexact = next(node_exact.disputes(record), [])
+    if inexact:
+        return nodewise.verdict_of(record, suspicion, inexact, base=node_exact.EXACT)
+    return _judge_conversion(record, twin, suspicion)
+
+
+def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict) -> list[NodeDivergence]:
+    """Who is wrong at the first operator that explains the suspicion; empty when every kernel is right everywhere.
+
+    Where runtimes were seen to differ, an operator that all get wrong does not explain it, unless there is no other.
+    """
+    found = list(node_reals.disputes(record, twin, [name for name, run in record.runs.items() if run.complete]))
+    some = [wrong for wrong in found if not _all_of(record, wrong)]
+    between = suspicion.evidence.get("base") in RUNTIMES
+    return next(iter(some if between and some else found), [])
+
+
+def _all_of(record: CaseRun, wrong: list[NodeDivergence]) -> bool:
+    return len(wrong) == sum(run.complete for run in record.runs.values())
+
+
+REALS = "real arithmetic"
+
+
+def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation) -> Confirmation:
+    """Where every kernel is wrong because of the formats it was given, the quantiser is."""
+    flat, op = record.flat, wrong[0].op
+    assert flat is not None and told.verdict is not None
+    if not _all_of(record, wrong):
+        return told
+    told = replace(told, verdict=_with_model_error(record, told.verdict))
+    fault = formats.fault(flat, op)
+    if not fault or told.verdict is None:
+        return told
+    message = (
+        f"the quantiser wrote a {op.name} ({node_bound.kernel_kind(flat, op)}) that no kernel can compute: {fault}"
+    )
+    return replace(told, verdict=replace(told.verdict, message=message, runtime="converter"))
+
+
+def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confirmation:
+    """Every kernel is right: whether the flatbuffer is."""
+    reason = unjudgeable(record)
+    if reason:
+        return Confirmation(None, f"every kernel is right; {reason}")
+    run = next(run for run in record.runs.values() if run.complete)
+    try:
+        made = [predict(record, run, twin, sample) for sample in record.samples]
+    except NoTwinError as error:
+        return Confirmation(None, f"every kernel is right; no real twin ({error})")
+    try:
+        truth = Truth(record)
+    except truth_errors() as error:
+        return Confirmation(None, f"every kernel is right; no float64 truth ({str(error)[:120]})")
+    worst = _worst(made, truth)
+    if worst is not None and worst.ratio > FACTOR:
+        return _converter(record, twin, suspicion, worst)
+    return _judge_ranges(record, suspicion, made)
+
+
+def unjudgeable(record: CaseRun) -> str:
+    """Why the flatbuffer cannot be held against the model; empty where it can."""
+    case = record.case
+    if case.conversion.scheme == "qat" or case.conversion.scheme in TFMOT:
+        return "training rounds inside of the model"
+    if any("quant" in node.op for node in case.model.nodes):
+        return "fake quantisation rounds inside of the model"
+    flat = record.flat
+    assert flat is not None
+    if not all(0 < scale < math.inf for tensor in flat.tensors for scale in tensor.scales):
+        return "a scale is no number above zero, which is a finding of its own"
+    if case.conversion.judged == "float16" and _beyond_halves(record):
+        return "weights beyond float16"
+    return "random numbers" if case.model.random else ""
+
+
+def _beyond_halves(record: CaseRun) -> bool:
+    """Whether some weight is too large for a float16: what is stored instead is nobody's."""
+    weights = (value for node in weights_of(record.case) for value in node.values())
+    floats = [value for value in weights if value.dtype.kind == "f" and value.size]
+    return any(not np.all(np.abs(value) <= HALF_LARGEST) for value in floats)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The element of the twin that is furthest from the truth, in bounds."""
+
+    ratio: float
+    sample: int
+    output: int
+    index: tuple[int, ...]
+    expected: float
+    actual: float
+    bound: float
+
+
+def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
+    found: list[Deviation] = []
+    for s, prediction in enumerate(made):
+        for o, value in enumerate(prediction.values):
+            true, bound = truth.values[s][o], truth.bounds[s][o] + prediction.noise[o]
+            if value.shape != true.shape or not value.size:
+                continue
+            left, right = real_pair(value, true)
+            fair = np.isfinite(bound) & np.isfinite(right)
+            with np.errstate(all="ignore"):
+                apart = np.nan_to_num(np.abs(left - right), nan=WORST, posinf=WORST)
+                ratio = np.where(fair, np.minimum(apart / np.maximum(bound, 1e-300), WORST), 0.0)
+            at = tuple(int(i) for i in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
+            place = (float(right[at]), float(left[at]), float(bound[at]))
+            found.append(Deviation(float(ratio[at]), s, o, at, *place))
+    return max(found, key=lambda d: d.ratio, default=None)
+
+
+def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation) -> Confirmation:
+    evidence = {
+        **suspicion.evidence,
+        "sample": worst.sample,
+        "output": worst.output,
+        "index": list(worst.index),
+        "expected": worst.expected,
+        "actual": worst.actual,
+        "bound": worst.bound,
+        "base": "the float64 truth",
+    }
+    run = next(run for run in record.runs.values() if run.complete)
+    first = first_wrong_tensor(record, [_feeds(run, sample) for sample in record.samples], partial(_noisy, twin))
+    if first:
+        evidence["first tensor"] = first
+    verdict = replace(
+        suspicion,
+        message="the flatbuffer computes another function than the model: the converter changed it",
+        runtime="converter",
+        severity=float(f"{worst.ratio:.3g}"),
+        unit="x bound",
+        blame="converter",
+        evidence=evidence,
+    )
+    return Confirmation(_with_model_error(record, verdict), "every kernel is right, the graph is not")
+
+
+def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
+    """The verdict, with how far the runtimes are from TensorFlow over the largest value of an output.
+
+    Beside it what rounding accounts for: a step of the output's own grid.
+    """
+    run = next(run for run in record.runs.values() if run.complete)
+    error, noise, least = 0.0, 0.0, 1e-30
+    for o, slot in enumerate(run.outputs):
+        wanted = [outputs[o] for outputs in record.reference]
+        made = [outputs[o] for outputs in run.samples]
+        if any(w.shape != m.shape or w.dtype.kind not in "fiub" for w, m in zip(wanted, made, strict=True)):
+            continue
+        pairs = [real_pair(m, w, slot, None) for w, m in zip(wanted, made, strict=True)]
+        largest = max((float(np.abs(np.where(np.isfinite(r), r, 0.0)).max(initial=0.0)) for _, r in pairs), default=0.0)
+        with np.errstate(all="ignore"):
+            apart = [float(np.nan_to_num(np.abs(m - r), posinf=0.0).max(initial=0.0)) for m, r in pairs]
+        step = step_of(record.flat, slot)
+        least = max(least, step)
+        largest = max(largest, step, 1e-30)
+        error, noise = max(error, max(apart, default=0.0) / largest), max(noise, step / largest)
+    return replace(verdict, evidence={**verdict.evidence, "model_error": error, "noise": noise, "step": least})
+
+
+def _judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:
+    """Kernels and graph are right: whether calibration chose ranges that hold what it saw."""
+    flat, conversion = record.flat, record.case.conversion
+    assert flat is not None
+    if not conversion.calibrated or conversion.representative not in ("samples", "wide"):
+        return Confirmation(None, "kernels and graph are right; the ranges are not those of these data")
+    beyond: dict[int, float] = {}
+    for prediction in made[: conversion.calibration]:
+        for index, share in prediction.beyond.items():
+            beyond[index] = max(share, beyond.get(index, 0.0))
+    open_ones = _unclamped(record)
+    first = next((i for op in flat.ops for i in op.outputs if i in open_ones and beyond.get(i, 0.0) > COVERED), None)
+    if first is None:
+        return Confirmation(None, "kernels and graph are right: what is left is the noise of quantisation")
+    maker = next(op for op in flat.ops if first in op.outputs)
+    verdict = _with_model_error(record, suspicion)
+    return Confirmation(
+        replace(
+            verdict,
+            kind=Kind.CALIBRATION,
+            message=f"the range of a {maker.name} does not hold what calibration saw",
+            runtime="converter",
+            severity=float(f"{100 * beyond[first]:.3g}"),
+            unit="% of the range",
+            blame="converter",
+            evidence={**verdict.evidence, "tensor": flat.tensors[first].name, "scale": flat.tensors[first].scale},
+        ),
+        "a tensor saturates on calibrated data",
+    )
+
+
+def _unclamped(record: CaseRun) -> set[int]:
+    """Tensors all of which goes into arithmetic.
+
+    An operator that wants its operands in the format of its result (MINIMUM, SELECT, SLICE) may be fed numbers that
+    saturate: they are the ones that it does not pass on.
+    """
+    flat = record.flat
+    assert flat is not None
+    used: dict[int, set[str]] = {}
+    for op in flat.ops:
+        for index in op.inputs:
+            used.setdefault(index, set()).add(op.name)
+    made = {i for op in flat.ops if op.name not in PASSING for i in op.outputs}
+    return {i for i in made if used.get(i, set()) <= _ARITHMETIC}
+
+
+_ARITHMETIC = frozenset(
+    {
+        *("ADD", "BATCH_MATMUL", "CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "DIV", "ELU", "EXP"),
+        *("FULLY_CONNECTED", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "MEAN", "MUL", "PRELU", "RSQRT"),
+        *("SOFTMAX", "SQRT", "SQUARE", "SQUARED_DIFFERENCE", "SUB", "SUM", "TANH", "TRANSPOSE_CONV"),
+    }
+)
+
+
+def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -> Prediction:
+    """The twin's results for a sample and their noise. Raises `NoTwinError` where an operator has no float kernel."""
+    feeds = _feeds(run, sample)
+    outputs = [slot.index for slot in run.outputs]
+    beyond: dict[int, float] = {}
+
+    def look(index: int, value: Array) -> Array:
+        nonlocal beyond
+        grid = twin.grids.get(index)
+        if grid is not None and value.dtype.kind == "f" and value.size:
+            beyond[index] = float(grid.beyond(value).max()) / (grid.highest - grid.lowest)
+        return value
+
+    plain = twin.run(feeds, look)
+    values = [plain[i] for i in outputs]
+    noise: list[Real] = [np.zeros(v.shape) for v in values]
+    seen, least = beyond, dict(beyond)
+    for seed in range(SEEDS):
+        beyond = {}
+        moved = twin.run(feeds, look, _moved_constants(twin, np.random.RandomState(seed)))
+        _widen(noise, values, [moved[i] for i in outputs])
+        least = {i: min(share, beyond.get(i, 0.0)) for i, share in least.items()}
+    # What rounded weights make may lie outside by chance: as far as it moves, it is not calibration's.
+    sure = {i: share - FACTOR * (share - least[i]) for i, share in seen.items()}
+    return Prediction(values, [_filled(n) for n in noise], sure)
+
+
+def _feeds(run: RuntimeRun, sample: list[Array]) -> dict[int, Array]:
+    """A sample as real inputs of a twin, by tensor index."""
+    return dict(feed([replace(slot, scale=0.0) for slot in run.inputs], sample))
+
+
+def _noisy(twin: Twin, feeds: dict[int, Array]) -> tuple[dict[int, Array], dict[int, Real]]:
+    """Every tensor of a twin, and how far each moves with the rounding of the constants."""
+    plain = twin.run(feeds)
+    noise: dict[int, Real] = {i: np.zeros(v.shape) for i, v in plain.items() if v.dtype.kind == "f"}
+    for seed in range(SEEDS):
+        moved = twin.run(feeds, None, _moved_constants(twin, np.random.RandomState(seed)))
+        for index, before in noise.items():
+            if moved[index].shape == before.shape:
+                with np.errstate(all="ignore"):
+                    apart = np.abs(moved[index].astype(np.float64) - plain[index].astype(np.float64))
+                noise[index] = np.fmax(before, np.nan_to_num(apart, nan=np.inf))
+    return plain, {index: _filled(before) for index, before in noise.items()}
+
+
+def _moved_constants(twin: Twin, random: np.random.RandomState) -> dict[int, Array]:
+    """The constants, each moved by up to the largest error of its rounding."""
+
+    def moved(index: int, value: Array) -> Array:
+        grid = twin.grids.get(index)
+        by: NDArray[np.float64] = np.asarray(random.uniform(-1.0, 1.0, value.shape))
+        if grid is not None:
+            shifted: Array = (value.astype(np.float64) + grid.step * WEIGHT_STEPS * by).astype(np.float32)
+            return shifted
+        if index in twin.halves:
+            scaled: Array = (value.astype(np.float64) * (1.0 + HALF_ROUNDING * by) + HALF_TINY * by).astype(np.float32)
+            return scaled
+        return value
+
+    return {index: moved(index, value) for index, value in twin.constants.items()}
+
+
+def _widen(noise: list[Real], values: list[Array], moved: list[Array]) -> None:
+    for o, (before, after) in enumerate(zip(values, moved, strict=True)):
+        if before.shape == after.shape:
+            left, right = real_pair(after, before)
+            with np.errstate(all="ignore"):
+                apart = np.nan_to_num(np.abs(left - right), nan=np.inf)
+            # A bool, an integer or a string that moves is nobody's.
+            noise[o] = np.fmax(noise[o], apart if before.dtype.kind == "f" else np.where(apart > 0, np.inf, 0.0))
+
+
+def _filled(noise: Real) -> Real:
+    """Elements whose few moves happened to cancel are served by a quarter of the mean."""
+    finite = noise[np.isfinite(noise)]
+    return np.maximum(noise, 0.25 * float(finite.mean())) if finite.size else noise

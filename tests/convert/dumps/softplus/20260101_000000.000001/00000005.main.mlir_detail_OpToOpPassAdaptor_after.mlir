@@ -1,0 +1,8 @@
+module attributes {tf.versions = {bad_consumers = [], min_consumer = 0 : i32, producer = 2474 : i32}} {
+  func.func @main(%arg0: tensor<1x8xf32>) -> tensor<1x8xf32> attributes {tf.entry_function = {control_outputs = "", inputs = "x0", outputs = "Identity_1"}} {
+    %0 = "tf.Softplus"(%arg0) {device = ""} : (tensor<1x8xf32>) -> tensor<1x8xf32>
+    %1 = "tf.Identity"(%0) {device = ""} : (tensor<1x8xf32>) -> tensor<1x8xf32>
+    %2 = "tf.Identity"(%1) {device = ""} : (tensor<1x8xf32>) -> tensor<1x8xf32>
+    return %2 : tensor<1x8xf32>
+  }
+}

@@ -1,0 +1,127 @@
+"""Quantised cases against real arithmetic: sound ones pass, a step at one element does not, the graph is judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fuzzer.case import to_json
+from fuzzer.convert.flatbuffer import Flat, FlatOp, FlatTensor
+from fuzzer.execute import Executor, Reply
+from fuzzer.oracles import Kind, Verdict
+from fuzzer.oracles.confirm import formats
+from fuzzer.oracles.confirm.twin import Grid
+from tests.oracles.test_oracles import small_net
+
+GRID = Grid(np.asarray([0.5]), np.asarray([-3.0]), -128.0, 127.0)
+
+
+def test_a_grid_knows_what_its_codes_stand_for() -> None:
+    codes = np.arange(-128, 128)
+    assert np.array_equal(GRID.position(GRID.real(codes)), codes)
+    assert GRID.real(np.asarray([-3]))[0] == 0.0
+
+
+def test_a_grid_knows_what_lies_outside() -> None:
+    assert GRID.beyond(GRID.real(np.asarray([-128, 127]))).max() == 0.0
+    assert GRID.beyond(np.asarray([GRID.real(np.asarray([127]))[0] + 1.5]))[0] == pytest.approx(3.0)
+
+
+def test_channels_have_grids_of_their_own() -> None:
+    grid = Grid(np.asarray([[1.0], [2.0]]), np.zeros((2, 1)), -128.0, 127.0)
+    assert np.array_equal(grid.real(np.asarray([[3], [3]])), [[3.0], [6.0]])
+
+
+def _flat(name: str, scales: list[tuple[float, ...]]) -> Flat:
+    tensors = tuple(FlatTensor(f"t{i}", "INT8", (1,), i > 0, False, s) for i, s in enumerate(scales))
+    op = FlatOp(name, tuple(range(len(scales) - 1)), (len(scales) - 1,), "")
+    return Flat((op,), tensors, (0,), (len(scales) - 1,), 1, (name,))
+
+
+@pytest.mark.parametrize(
+    ("name", "scales", "faulty"),
+    [
+        ("CONV_2D", [(0.5,), (0.1, 0.2), (0.05, 0.1), (1.0,)], False),
+        ("CONV_2D", [(0.5,), (0.1, 0.2), (0.05, 0.2), (1.0,)], True),
+        ("FULLY_CONNECTED", [(0.5,), (0.1,), (0.07,), (1.0,)], True),
+        ("FULLY_CONNECTED", [(0.5,), (0.1,), (), (1.0,)], False),
+        ("SELECT_V2", [(), (0.5,), (0.5,), (0.5,)], False),
+        ("SELECT_V2", [(), (0.5,), (0.25,), (0.5,)], True),
+        ("ADD", [(0.5,), (0.25,), (0.5,)], False),
+    ],
+)
+def test_formats_that_no_kernel_can_work_with_are_named(
+    name: str, scales: list[tuple[float, ...]], faulty: bool
+) -> None:
+    flat = _flat(name, scales)
+    assert bool(formats.fault(flat, flat.ops[0])) == faulty
+
+
+def _confirmed(real: Executor, scheme: str, edit: str, wrong: str = "", steps: int = 1) -> tuple[Verdict | None, str]:
+    request = {"case": to_json(small_net(scheme)), "edit": edit, "wrong": wrong, "steps": steps}
+    answer = real.run({"call": "tests.oracles.edited:confirmed", **request})
+    assert isinstance(answer, Reply), answer
+    assert "bug" not in answer.message, answer.message["bug"]
+    tree = answer.message["verdict"]
+    return (Verdict.from_json(tree) if tree else None), answer.message["why"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["float16", "dynamic", "int8", "int16x8"])
+def test_the_twin_is_the_model_up_to_the_noise_of_its_constants(real: Executor, scheme: str) -> None:
+    answer = real.run({"call": "tests.oracles.edited:twin_error", "case": to_json(small_net(scheme))})
+    assert isinstance(answer, Reply) and "bug" not in answer.message, answer
+    for apart, noise in zip(answer.message["apart"], answer.message["noise"], strict=True):
+        assert apart <= 8 * noise + 1e-5
+        assert noise < 0.05
+    assert answer.message["beyond"] < 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["float16", "dynamic", "int8", "int16x8"])
+def test_a_sound_flatbuffer_is_dismissed(real: Executor, scheme: str) -> None:
+    verdict, why = _confirmed(real, scheme, "nothing")
+    assert (verdict is None and "right" in why) or "no node alone" in why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["tf-xnnpack", "tf-builtin", "tf-reference", "litert"])
+def test_two_steps_at_one_element_of_one_kernel_are_found_and_named(real: Executor, runtime: str) -> None:
+    verdict, why = _confirmed(real, "int8", "nothing", runtime, 2)
+    assert verdict is not None, why
+    assert verdict.blame == "CONV_2D" and runtime in verdict.runtimes
+    assert verdict.evidence["base"] == "real arithmetic" and verdict.severity > 1
+    assert [o["dtype"] for o in verdict.evidence["operands"]][:2] == ["int8", "int8"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", ["reversed_filter", "neighbours_scale"])
+def test_a_flatbuffer_that_computes_something_else_is_the_converters(real: Executor, edit: str) -> None:
+    verdict, why = _confirmed(real, "int8", edit)
+    assert verdict is not None, why
+    assert verdict.kind is Kind.VALUE and verdict.runtime == "converter"
+
+
+@pytest.mark.slow
+def test_a_lost_bias_is_the_converters(real: Executor) -> None:
+    verdict, why = _confirmed(real, "int8", "dropped_bias")
+    assert verdict is not None and verdict.blame == "converter", why
+    assert verdict.evidence["first tensor"]["operator"] == "CONV_2D"
+
+
+@pytest.mark.slow
+def test_a_range_that_does_not_hold_what_calibration_saw_is_told(real: Executor) -> None:
+    verdict, why = _confirmed(real, "int8", "narrow_range")
+    assert verdict is not None and verdict.kind is Kind.CALIBRATION, (verdict, why)
+    assert verdict.unit == "% of the range" and verdict.severity > 5
+
+
+@pytest.mark.slow
+def test_ranges_of_other_data_are_nobodys(real: Executor) -> None:
+    case = small_net("int8")
+    narrow = replace(case, conversion=replace(case.conversion, representative="narrow"))
+    request = {"case": to_json(narrow), "edit": "nothing"}
+    answer = real.run({"call": "tests.oracles.edited:confirmed", **request})
+    assert isinstance(answer, Reply) and answer.message["verdict"] is None, answer
