@@ -45,6 +45,7 @@ class Trial:
     scheme: str
     party: str
     case: str = ""
+    io: str = ""
     nodes: int = 0
     effect: float = 0.0
     unseen: int = 0
@@ -102,6 +103,7 @@ class Injector:
                 trial.unseen += 1
                 continue
             trial.case, trial.nodes, trial.effect = case.id, len(case.model.nodes), found["effect"]
+            trial.io = case.conversion.io
             verdicts = [Verdict.from_json(v) for v in found["verdicts"]]
             trial.detected = bool(verdicts)
             trial.said = "; ".join(v.message for v in verdicts)
