@@ -45,6 +45,7 @@ class Trial:
     scheme: str
     party: str
     case: str = ""
+    io: str = ""
     nodes: int = 0
     effect: float = 0.0
     unseen: int = 0
@@ -59,6 +60,10 @@ class Trial:
     said: str = ""
     blame: str = ""
     died: str = ""
+
+
+class HarnessError(Exception):
+    """A mistake in the harness or in an oracle: what the executor raised."""
 
 
 class Injector:
@@ -76,13 +81,13 @@ class Injector:
         self._zygote.stop()
 
     def ask(self, request: dict[str, Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any] | None:
-        """A reply, or None for a death. Raises `RuntimeError` for a mistake of ours."""
+        """A reply, or None for a death. Raises `HarnessError` for a mistake of ours."""
         answer = self._executor.run(request, timeout_s)
         if isinstance(answer, Death):
             return None
         assert isinstance(answer, Reply)
         if "bug" in answer.message:
-            raise RuntimeError(f"{request['command']} {request.get('defect', '')}: {answer.message['bug']}")
+            raise HarnessError(f"{request['command']} {request.get('defect', '')}: {answer.message['bug']}")
         return answer.message
 
     def trial(self, defect: Defect, number: int) -> Trial:
@@ -98,6 +103,7 @@ class Injector:
                 trial.unseen += 1
                 continue
             trial.case, trial.nodes, trial.effect = case.id, len(case.model.nodes), found["effect"]
+            trial.io = case.conversion.io
             verdicts = [Verdict.from_json(v) for v in found["verdicts"]]
             trial.detected = bool(verdicts)
             trial.said = "; ".join(v.message for v in verdicts)
@@ -184,7 +190,13 @@ def sensitivity(seed: int, cases: int, only: str, console: Console) -> list[Tria
     injector = Injector(seed)
     try:
         work = [(defect, number) for defect in wanted for number in range(cases)]
-        return [injector.trial(*item) for item in track(work, "injecting defects", console=console, transient=True)]
+        trials = []
+        for defect, number in track(work, "injecting defects", console=console, transient=True):
+            try:
+                trials.append(injector.trial(defect, number))
+            except HarnessError as mistake:  # shown below the table: it must not cost a quarter of an hour's work
+                trials.append(Trial(defect.name, defect.kind, defect.scheme, defect.party.value, died=str(mistake)))
+        return trials
     finally:
         injector.close()
 
@@ -233,6 +245,9 @@ def report(trials: list[Trial], json_path: Path | None, seed: int, elapsed_s: fl
         console.print(
             f"{trial.defect}: {what}: {trial.said[:110]} ({trial.case}, effect {trial.effect:.2g})", markup=False
         )
+    for trial in trials:
+        if trial.died and not trial.case:
+            console.print(f"a mistake of ours: {trial.died}", markup=False)
     empty = Counter(t.defect for t in trials if not t.case)
     console.print(f"{len(empty)} rows miss cases: {dict(empty)}" if empty else "every row has its cases", markup=False)
     console.print(f"seed {seed}, {elapsed_s:.0f} s")

@@ -152,7 +152,7 @@ def _integer_results() -> list[Defect]:
         _of("accumulator of 16 bits", "FULLY_CONNECTED", "int8", OPTIMISED, dense8, tamper=r.narrow_accumulator),
         _of("accumulator of 24 bits", "FULLY_CONNECTED", "int16x8", OPTIMISED, dense8, tamper=r.narrow_accumulator),
         _of("int32 overflow of a shifted operand", "ADD", "int8", XNNPACK, ("add", "residual_block", "broadcast_add"), tamper=r.shift_overflow),
-        _of("requantisation is left out", "QUANTIZE", "qat", XNNPACK, ("fake_quant_linear", "fake_quant_dense"), tamper=r.no_rescale),
+        _of("requantisation is left out", "QUANTIZE", "qat", XNNPACK, ("fake_quant", "fake_quant_off_zero", "qat_conv", "qat_dense"), tamper=r.no_rescale),
         _of("tail is not computed", "SUB", "int8", XNNPACK, ("sub", "broadcast_sub"), tamper=r.tail_zero),
         _of("last channel is not computed", "DEPTHWISE_CONV_2D", "int8", XNNPACK, DEPTHWISE, tamper=r.last_channel_zero),
         _of("last channel is not computed", "BATCH_MATMUL", "int8", OPTIMISED, ("batch_matmul", "gram"), tamper=r.last_channel_zero),

@@ -26,7 +26,8 @@ def _first(change: Any) -> Tamper:
     def tamper(site: Site, operands: list[Any], results: list[Any]) -> list[Any]:
         if not results or results[0].size == 0 or results[0].dtype.kind not in "fiu":
             return results
-        return [change(site, operands, results[0].copy()), *results[1:]]
+        # A result without axes comes as a NumPy scalar, which nothing can be written into.
+        return [np.asarray(change(site, operands, np.array(results[0]))), *results[1:]]
 
     return tamper
 
@@ -104,7 +105,8 @@ def tail_garbage(site: Site, operands: list[Any], result: Array) -> Array:
 @_first
 def last_channel_zero(site: Site, operands: list[Any], result: Array) -> Array:
     """The last channel is not computed."""
-    result[..., -1] = site.zero
+    if result.ndim:
+        result[..., -1] = site.zero
     return result
 
 

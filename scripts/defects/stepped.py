@@ -15,6 +15,10 @@ from scripts.defects.defect import Tamper
 from scripts.defects.flat import Edited
 
 
+class InjectionError(Exception):
+    """A mistake in a defect. Of no kind that the stack under test raises, so that it is not taken for its effect."""
+
+
 @dataclass
 class Site:
     """A guilty operator in an interpreter."""
@@ -146,7 +150,10 @@ class SteppedInterpreter:
 
     def _wrong(self, site: Site, values: dict[int, Any]) -> None:
         operands = [None if i < 0 else self._operand(int(i), values) for i in site.op.inputs]
-        results = self._tamper(site, operands, [values[int(i)] for i in site.op.outputs])
+        try:
+            results = self._tamper(site, operands, [values[int(i)] for i in site.op.outputs])
+        except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as mistake:
+            raise InjectionError(f"{self._tamper} of {site.name}") from mistake
         values.update({int(i): result for i, result in zip(site.op.outputs, results, strict=True)})
         site.invocation += 1
 

@@ -25,13 +25,14 @@ from fuzzer.execute.target import prepare
 from scripts.defects import results
 from scripts.defects.defect import Defect, Party
 from scripts.defects.flat import Edited
-from scripts.defects.stepped import SteppedInterpreter
+from scripts.defects.stepped import InjectionError, SteppedInterpreter
 from scripts.defects.table import DEFECTS
 
 __all__ = ["load", "prepare", "run"]
 
 VISIBLE = 1e-5
-"""A float result that moves by less than this share of the largest (84 ulp) shows no effect that could be judged."""
+"""A result that moves by less than this share of the largest shows no effect that could be judged: 84 ulp of a float.
+One step of an int16 is three times as much."""
 _guilty: list[dict[str, Any]] = []
 """The converter's last edit: which operator, and which tensors it writes."""
 
@@ -136,14 +137,14 @@ def _change(before: Any, after: Any, top: float) -> float:
         return 1e30
     if before.size == 0 or np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
         return 0.0
-    if before.dtype.kind != "f":
+    if before.dtype.kind not in "fiu":
         return 1.0
     fine = np.isfinite(before) & np.isfinite(after)
     if not np.array_equal(np.isfinite(before), np.isfinite(after)):
         return 1e30
     if not fine.any():
         return 0.0
-    apart = np.abs(before[fine].astype(np.float64) - after[fine])
+    apart = np.abs(before[fine].astype(np.float64) - after[fine].astype(np.float64))
     return float(apart.max() / max(top, 1e-30))
 
 
@@ -179,7 +180,7 @@ def edited_content(content: bytes, defect: Defect, case: Case) -> bytes:
     """The flatbuffer with its first fitting operator changed."""
     model = Edited(content)
     for position, op in enumerate(list(model.graph.operators)):
-        if _matches(defect, model, op) and defect.edit is not None and defect.edit(model, op, case):
+        if _matches(defect, model, op) and _edit(defect, model, op, case):
             names = [bytes(model.tensor(int(i)).name or b"").decode(errors="replace") for i in op.outputs]
             _guilty.append({"position": position, "operator": defect.operator, "tensors": names})
             return model.content()
@@ -200,8 +201,7 @@ def _maker(make: Callable[..., Any], defect: Defect) -> Callable[..., Any]:
             return SteppedInterpreter(
                 make, content, threads, options, lambda m, op: _matches(defect, m, op), defect.tamper
             )
-        assert defect.edit is not None
-        changed = [defect.edit(model, op, None) for op in list(model.graph.operators) if _matches(defect, model, op)]
+        changed = [_edit(defect, model, op, None) for op in list(model.graph.operators) if _matches(defect, model, op)]
         return make(model.content() if any(changed) else content, threads, **options)
 
     return made
@@ -212,6 +212,13 @@ def _applies(defect: Defect, clean: CaseRun, case: Case) -> bool:
     fitting = [op for op in model.graph.operators if _matches(defect, model, op)]
     if defect.tamper is not None:
         return bool(fitting)
-    assert defect.edit is not None
     given = case if defect.party is Party.CONVERTER else None
-    return any(defect.edit(model, op, given) for op in fitting)
+    return any(_edit(defect, model, op, given) for op in fitting)
+
+
+def _edit(defect: Defect, model: Edited, op: Any, case: Case | None) -> bool:
+    assert defect.edit is not None
+    try:
+        return defect.edit(model, op, case)
+    except (ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as mistake:
+        raise InjectionError(f"the edit of {defect.name}") from mistake
