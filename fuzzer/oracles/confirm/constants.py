@@ -1,8 +1,8 @@
 """Are the constants of a quantised flatbuffer those of the model, rounded?
 
 The same model converted in floats has the same constants under the same names (a name is that of the operations a
-tensor came from): each must be the nearest number that the quantised one can hold. Over 258 generated cases 1,774 of 1,829
-quantised constants had a namesake, and all but biases lay within half a step.
+tensor came from): each must be the nearest number that the quantised one can hold. Over 258 generated cases 1,774 of
+1,829 quantised constants had a namesake, and all but biases lay within half a step.
 """
 
 from __future__ import annotations
