@@ -78,8 +78,8 @@ def first_wrong(record: CaseRun, twin: Twin) -> WrongConstant | None:
 def _named(flat: Flat, twin: Twin) -> dict[str, Array]:
     """Float constants by name, those whose name is theirs alone.
 
-    Of several that came from one operation, and of those without one, the converter makes names by counting, which comes
-    out otherwise in another conversion.
+    Of several that came from one operation, and of those without one, the converter makes names by counting, which
+    comes out otherwise in another conversion.
     """
     floats = {i: value for i, value in twin.constants.items() if value.dtype.kind == "f" and value.size > 1}
     stems = Counter(_COUNTED.sub("", flat.tensors[i].name) for i in floats)
