@@ -138,6 +138,13 @@ ROWS: tuple[ErrorRow, ...] = (
     ),
     _row(
         _UNSUPPORTED,
+        r"is only defined for",
+        "lite/kernels/elementwise.cc, RsqrtEvalQuantized: integers have no NaN to give",
+        "tensorflow/lite/kernels/elementwise.cc:475 Sqrt is only defined for non-negative values",
+        CAPTURED,
+    ),
+    _row(
+        _UNSUPPORTED,
         r"'tfl\.embedding_lookup' op failed to verify|failed to legalize operation 'tfl\.embedding_lookup'",
         "compiler/mlir/lite/transforms/prepare_composite_functions_tf.cc checks the arity of `embedding_matmul` only; "
         "ids of a rank or dtype that the fused op does not take are refused by the op's own verifier",

@@ -29,11 +29,13 @@ STEPS_TWICE = 1.25
 TWICE_ROUNDED = frozenset({"MEAN", "SQRT", "SUM", "AVERAGE_POOL_2D", "RESIZE_BILINEAR", "L2_NORMALIZATION"})
 """Kernels that requantise an intermediate integer: each rounding costs half a step."""
 STEPS_SUMMED_16 = 32.0
-SUMMED_16 = frozenset({"SOFTMAX", "LOG_SOFTMAX"})
+SUMMED = frozenset({"SOFTMAX", "LOG_SOFTMAX"})
 """16-bit kernels that multiply a looked-up reciprocal with looked-up exponentials: each is good to about 2^-12
 (measured: at most 11 steps of 32768)."""
 STEPS_16 = 1.75
 """A multiplier of 15 bits is off by 2^-16 of at most 32767 (`MultiplyByQuantizedMultiplier` of 64-bit accumulators)."""
+STEPS_SUMMED = 2.0
+"""8-bit kernels that sum looked-up exponentials (measured: at most 1.82 steps, LOG_SOFTMAX)."""
 SEGMENT = 128
 """16-bit functions are looked up in 512 segments of 128 codes (`LUTSize`, `gen_lut`): between the knots they are
 interpolated, so a result may be off by what the function changes within a segment."""
@@ -146,7 +148,7 @@ def _allowed(record: CaseRun, twin: Twin, position: int, known: dict[int, Array]
     moves = [{i: parts.nudged(v, random) for i, v in known.items()} for _ in range(MOVES)]
     motion = _motion(twin, position, moves, grid.position, code)
     wide = grid.highest > 255
-    if wide and op.name not in SUMMED_16 and len([i for i in op.inputs if i >= 0]) == 1:
+    if wide and op.name not in SUMMED and len([i for i in op.inputs if i >= 0]) == 1:
         moves = [{i: _shifted(twin, i, v, by) for i, v in known.items()} for by in (-SEGMENT, SEGMENT)]
         steps = STEPS_16 + _motion(twin, position, moves, grid.position, code)
     else:
@@ -159,7 +161,9 @@ def _allowed(record: CaseRun, twin: Twin, position: int, known: dict[int, Array]
 def _steps(operator: str, wide: bool) -> float:
     """How many codes a sound kernel of an operator may be off; `wide` for 16-bit results."""
     if wide:
-        return STEPS_SUMMED_16 if operator in SUMMED_16 else STEPS_16
+        return STEPS_SUMMED_16 if operator in SUMMED else STEPS_16
+    if operator in SUMMED:
+        return STEPS_SUMMED
     return STEPS_TWICE if operator in TWICE_ROUNDED else STEPS
 
 

@@ -113,10 +113,14 @@ def failing_node(record: CaseRun, verdict: Verdict) -> str:
         return ""
     if not said:
         return ""  # the file as a whole is at fault: the interpreter names a node otherwise
+    delegate = said.startswith("TfLite")  # it names itself; any other name is an operator's, maybe of a sub-graph
     tensors = intermediates(record, 0)
     for position, op in enumerate(record.flat.ops):
-        meant = op.name == said or said not in {o.name for o in record.flat.ops}  # a delegate names itself
-        if meant and op.name not in UNJUDGED and probe(record, position, verdict.runtime, tensors):
+        if (
+            (op.name == said or delegate)
+            and op.name not in UNJUDGED
+            and probe(record, position, verdict.runtime, tensors)
+        ):
             return f"{op.name} ({kernel_kind(record.flat, op)})"
     return ""
 
