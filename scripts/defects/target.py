@@ -38,17 +38,24 @@ _guilty: list[dict[str, Any]] = []
 
 
 def load() -> None:
-    """As the campaign's, but every quantised case is audited: what the oracles can see is measured, not how often."""
+    """As the campaign's."""
+    target.load()
+
+
+@contextmanager
+def always_audited() -> Iterator[None]:
+    """Every quantised case is audited: what the oracles can see is measured, not how often they look."""
     from fuzzer.oracles import audit
 
-    target.load()
-    audit.ONE_IN = audit.CONVERTED_ONE_IN = 1
+    with patch.multiple(audit, ONE_IN=1, CONVERTED_ONE_IN=1):
+        yield
 
 
 def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     """A request with its defect in place."""
     if request["command"] == "inject":
-        return inject(from_json(request["case"]), DEFECTS[request["defect"]], stage)
+        with always_audited():
+            return inject(from_json(request["case"]), DEFECTS[request["defect"]], stage)
     if request["command"] == "disputed":
         from fuzzer.oracles.confirm import nodewise
 
@@ -64,7 +71,7 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     if "defect" not in request:
         reply = target.run(request, stage)
         return {**reply, "took_s": process_time() - begun}
-    with planted(DEFECTS[request["defect"]], from_json(request["case"])):
+    with always_audited(), planted(DEFECTS[request["defect"]], from_json(request["case"])):
         reply = target.run(request, stage)
     return {**reply, "took_s": process_time() - begun, "guilty": _guilty[-1:]}
 
