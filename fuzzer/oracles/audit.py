@@ -1,10 +1,9 @@
 """The audit: one quantised case in `ONE_IN` is looked into, however alike its results are.
 
 What every kernel gets wrong, and what the converter did, shows in no difference between runtimes, and one quantisation
-step is no reason for suspicion. The audit holds each operator, as one of the runtimes has it, against real arithmetic
-and the flatbuffer against TensorFlow, on the first sample and coarsely; confirmation (`oracles.confirm.quantised`)
-then judges on all of them. Which cases are looked into is a matter of their id, so that a case is judged the same way
-whenever it runs.
+step is no reason for suspicion. The audit holds each operator of each runtime against real arithmetic on the first
+sample, and the flatbuffer coarsely against TensorFlow on all; confirmation (`oracles.confirm.quantised`) then judges.
+Which cases are looked into is a matter of their id, so that a case is judged the same way whenever it runs.
 """
 
 from __future__ import annotations
@@ -14,15 +13,19 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from fuzzer.execute.record import CaseRun
-from fuzzer.oracles.divergence import REFERENCE_RUNTIME, Divergence, real_pair
+from fuzzer.oracles.divergence import Divergence, real_pair
 from fuzzer.oracles.ranges import spoilt_calibration
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
-ONE_IN = 4
-"""An audit takes a fifth of a case's time (measured: 12 of 65 ms): so many keep judging within its budget."""
+ONE_IN = 8
+"""An audit takes a third of a case's time (`scripts/bench oracles`): so many keep judging within its budget."""
+CONVERTED_ONE_IN = 4
+"""One audit in so many converts the model once more, in floats, to compare the constants."""
 SUSPICIOUS = 1e-3
 """Share of the output's scale from which the flatbuffer is suspected, beyond the noise of its constants."""
 FACTOR = 8.0
+SEEDS = 3
+"""Measurements of the noise: coarser than confirmation's."""
 
 
 def audited(record: CaseRun) -> bool:
@@ -41,19 +44,20 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
 
 def look(record: CaseRun) -> Verdict | None:
     """What an audit of the first sample finds: the suspicion, or None."""
-    from fuzzer.oracles.confirm import node_exact, node_reals, quantised
+    from fuzzer.oracles.confirm import constants, node_exact, node_reals, quantised
     from fuzzer.oracles.confirm.twin import NoTwinError
 
     twin = quantised.twin_of(record)
     complete = [name for name, run in record.runs.items() if run.complete]
     if twin is None or not complete:
         return None
-    runtime = complete[int(record.case.id, 16) // ONE_IN % len(complete)]
-    wrong, base = next(node_reals.disputes(record, twin, (runtime,), samples=1), None), quantised.REALS
-    if not wrong and runtime == REFERENCE_RUNTIME:
+    runtime = complete[0]
+    wrong, base = next(node_reals.disputes(record, twin, complete, samples=1), None), quantised.REALS
+    if not wrong:
         wrong, base = next(node_exact.disputes(record, samples=1), None), node_exact.EXACT
     if wrong:
-        evidence = {"operators": [wrong[0].op.name], "base": base, "runtimes": [runtime]}
+        runtime = wrong[0].runtime
+        evidence = {"operators": [wrong[0].op.name], "base": base, "runtimes": [d.runtime for d in wrong]}
         return Verdict(
             Stage.COMPARE,
             Kind.VALUE,
@@ -67,15 +71,28 @@ def look(record: CaseRun) -> Verdict | None:
     if quantised.unjudgeable(record):
         return None
     try:
-        made = quantised.predict(record, record.runs[runtime], twin, record.samples[0])
+        run = record.runs[runtime]
+        made = [quantised.predict(record, run, twin, sample, SEEDS) for sample in record.samples]
     except NoTwinError:
         return None
-    return _conversion(record, made.values, made.noise)
+    found = (_conversion(record, s, one.values, one.noise) for s, one in enumerate(made))
+    verdict = next((verdict for verdict in found if verdict is not None), None)
+    if verdict is None and int(record.case.id, 16) // ONE_IN % CONVERTED_ONE_IN == 0:
+        with record.under_test("audit"):
+            stored = constants.first_wrong(record, twin)
+        if stored is not None:
+            evidence = {"operators": [stored.operator], "base": "the model's constant", "runtimes": ["converter"]}
+            words = f"a constant of {stored.operator} is not the model's"
+            verdict = Verdict(
+                Stage.COMPARE, Kind.VALUE, words, "converter", stored.apart, "steps", stored.operator, evidence
+            )
+    return verdict
 
 
-def _conversion(record: CaseRun, values: list[np.ndarray], noise: list[np.ndarray]) -> Verdict | None:
+def _conversion(record: CaseRun, sample: int, values: list[np.ndarray], noise: list[np.ndarray]) -> Verdict | None:
+    """The suspicion that the flatbuffer is not the model, by one sample."""
     worst = 0.0
-    for value, moved, want in zip(values, noise, record.reference[0], strict=True):
+    for value, moved, want in zip(values, noise, record.reference[sample], strict=True):
         if value.shape != want.shape or not value.size or want.dtype.kind != "f":
             continue
         left, right = real_pair(value, want)

@@ -42,7 +42,7 @@ def load() -> None:
     from fuzzer.oracles import audit
 
     target.load()
-    audit.ONE_IN = 1
+    audit.ONE_IN = audit.CONVERTED_ONE_IN = 1
 
 
 def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:

@@ -17,7 +17,7 @@ ranges that calibration chose.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -28,7 +28,7 @@ from fuzzer.case import RUNTIMES
 from fuzzer.case.conversion import TFMOT
 from fuzzer.execute.record import CaseRun, RuntimeRun
 from fuzzer.execute.runtimes import feed
-from fuzzer.oracles.confirm import Confirmation, formats, node_bound, node_exact, node_reals, nodewise
+from fuzzer.oracles.confirm import Confirmation, constants, formats, node_bound, node_exact, node_reals, nodewise
 from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
 from fuzzer.oracles.confirm.node import NodeDivergence
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
@@ -87,7 +87,25 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     inexact = next(node_exact.disputes(record), [])
     if inexact:
         return nodewise.verdict_of(record, suspicion, inexact, base=node_exact.EXACT)
+    stored = constants.first_wrong(record, twin) if not unjudgeable(record) else None
+    if stored is not None:
+        return _by_constant(record, suspicion, stored)
     return _judge_conversion(record, twin, suspicion)
+
+
+def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongConstant) -> Confirmation:
+    """A constant that is not the model's, as a verdict on the converter."""
+    evidence = {**suspicion.evidence, **asdict(wrong), "base": "the model's constant", "runtimes": []}
+    verdict = replace(
+        suspicion,
+        message=f"the converter stores a constant of {wrong.operator} that is not the model's",
+        runtime="converter",
+        severity=float(f"{wrong.apart:.3g}"),
+        unit="steps",
+        blame=wrong.operator,
+        evidence=evidence,
+    )
+    return Confirmation(_with_model_error(record, verdict), "every kernel is right, a constant is not")
 
 
 def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict) -> list[NodeDivergence]:
@@ -304,8 +322,11 @@ _ARITHMETIC = frozenset(
 )
 
 
-def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -> Prediction:
-    """The twin's results for a sample and their noise. Raises `NoTwinError` where an operator has no float kernel."""
+def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS) -> Prediction:
+    """The twin's results for a sample and their noise, measured `seeds` times.
+
+    Raises `NoTwinError` where an operator has no float kernel.
+    """
     feeds = _feeds(run, sample)
     outputs = [slot.index for slot in run.outputs]
     beyond: dict[int, float] = {}
@@ -321,7 +342,7 @@ def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array]) -
     values = [plain[i] for i in outputs]
     noise: list[Real] = [np.zeros(v.shape) for v in values]
     seen, least = beyond, dict(beyond)
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         beyond = {}
         moved = twin.run(feeds, look, _moved_constants(twin, np.random.RandomState(seed)))
         _widen(noise, values, [moved[i] for i in outputs])

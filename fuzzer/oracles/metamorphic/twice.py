@@ -6,9 +6,11 @@ from fuzzer.oracles.metamorphic.relation import Relation, Samples, Work, repeata
 
 
 def second_invoke(work: Work) -> Samples:
-    """All samples on one interpreter, then all again in reverse: each follows another one than before."""
+    """All samples in reverse on another interpreter: each follows another one than before, and another one is first.
+
+    So what sticks to the first invocation shows as well as what the one before leaves behind.
+    """
     interpreter = work.interpreter()
-    work.all(interpreter)
     backwards = [work.invoke(interpreter, fed) for fed in reversed(work.feeds)]
     return backwards[::-1]
 
