@@ -100,7 +100,7 @@ def speed(minutes: float, seed: int) -> None:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--cases", default=3, show_default=True, help="Cases a defect.")
 @click.option("--only", default="", help="Defects whose name contains this.")
-@click.option("--audited", is_flag=True, help="Only cases whose audit looks at a guilty runtime.")
+@click.option("--audited", is_flag=True, help="Quantised cases only that an audit looks into, and at a guilty runtime.")
 @click.option("--cost", default=200, show_default=True, help="Clean cases that judging is timed on.")
 @click.option("--campaign", type=click.Path(path_type=Path, exists=True), help="Reads a folder of findings instead.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where every trial is written to.")

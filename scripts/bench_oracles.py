@@ -29,7 +29,7 @@ from scripts.defects import DEFECTS, Defect, Party
 from scripts.defects.target import VISIBLE
 
 TARGET = "scripts.defects.target"
-MAX_UNWANTED = 4
+MAX_UNWANTED = 16
 """One case in so many is audited at one given runtime."""
 MAX_DRAWS = 40
 """Cases drawn for one place in the table; few operators come up in less than one of eight."""
@@ -74,7 +74,7 @@ class Injector:
     def __init__(self, seed: int, audited: bool = False) -> None:
         self.seed = seed
         self.audited = audited
-        """Whether only cases are drawn whose audit looks at a guilty runtime."""
+        """Whether only cases are drawn that an audit looks into, and into a guilty runtime."""
         self._zygote = Zygote(TARGET)
         self._zygote.wait_ready()
         self._executor = Executor(self._zygote.path, Limits(timeout_s=TIMEOUT_S))
@@ -165,9 +165,12 @@ def accused(defect: Defect, verdict: Verdict) -> bool:
 
 
 def _looked_into(defect: Defect, case: Case) -> bool:
-    """Whether the audit looks at a guilty runtime: it takes one a case, by its id (all cases are audited here)."""
-    at = RUNTIMES[int(case.id, 16) % len(RUNTIMES)]
-    return case.conversion.judged == "float32" or at in (defect.runtimes or RUNTIMES)
+    """Whether an audit would look into a case and, of a kernel's defect, at a guilty runtime (where all complete)."""
+    from fuzzer.oracles.audit import ONE_IN
+
+    number = int(case.id, 16)
+    at = RUNTIMES[number // ONE_IN % len(RUNTIMES)]
+    return case.conversion.judged == "float32" or (number % ONE_IN == 0 and at in (defect.runtimes or RUNTIMES))
 
 
 def cases_for(defect: Defect, rng: Random, wanted: Callable[[Defect, Case], bool] | None = None) -> Iterator[Case]:
