@@ -100,13 +100,10 @@ def speed(minutes: float, seed: int) -> None:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--cases", default=3, show_default=True, help="Cases a defect.")
 @click.option("--only", default="", help="Defects whose name contains this.")
-@click.option("--audited", is_flag=True, help="Quantised cases only that an audit looks into, and at a guilty runtime.")
 @click.option("--cost", default=200, show_default=True, help="Clean cases that judging is timed on.")
 @click.option("--campaign", type=click.Path(path_type=Path, exists=True), help="Reads a folder of findings instead.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where every trial is written to.")
-def oracles(
-    seed: int, cases: int, only: str, audited: bool, cost: int, campaign: Path | None, json_path: Path | None
-) -> None:
+def oracles(seed: int, cases: int, only: str, cost: int, campaign: Path | None, json_path: Path | None) -> None:
     """Sensitivity of the oracles to injected defects, and what judging costs."""
     sys.path.insert(0, str(ROOT))
     from scripts import bench_judging, bench_oracles
@@ -119,7 +116,7 @@ def oracles(
         console.print(bench_judging.costs_table(bench_judging.costs(seed, cost, console)))
     if not cases:
         return
-    trials = bench_oracles.sensitivity(seed, cases, only, console, audited)
+    trials = bench_oracles.sensitivity(seed, cases, only, console)
     bench_oracles.report(trials, json_path, seed, time.monotonic() - begun, console)
 
 

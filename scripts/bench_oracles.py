@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from fuzzer.case import DEFAULT_INPUTS, RUNTIMES, Case, Conversion, Inference, to_json
+from fuzzer.case import DEFAULT_INPUTS, Case, Conversion, Inference, to_json
 from fuzzer.errors import GenerateAnother
 from fuzzer.execute import Death, Executor, Limits, Reply, Zygote
 from fuzzer.mutate import generate
@@ -29,8 +29,6 @@ from scripts.defects import DEFECTS, Defect, Party
 from scripts.defects.target import VISIBLE
 
 TARGET = "scripts.defects.target"
-MAX_UNWANTED = 16
-"""One case in so many is audited at one given runtime."""
 MAX_DRAWS = 40
 """Cases drawn for one place in the table; few operators come up in less than one of eight."""
 TIMEOUT_S = 20.0
@@ -71,10 +69,8 @@ class HarnessError(Exception):
 class Injector:
     """Runs cases with defects in them."""
 
-    def __init__(self, seed: int, audited: bool = False) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.audited = audited
-        """Whether only cases are drawn that an audit looks into, and into a guilty runtime."""
         self._zygote = Zygote(TARGET)
         self._zygote.wait_ready()
         self._executor = Executor(self._zygote.path, Limits(timeout_s=TIMEOUT_S))
@@ -98,8 +94,7 @@ class Injector:
         """The first drawn case in which the defect shows, judged and confirmed; without a case when none does."""
         empty = Trial(defect.name, defect.kind, defect.scheme, defect.party.value)
         trial = replace(empty, confirm_s=[])
-        drawn = cases_for(defect, Random(f"{self.seed}/{defect.name}/{number}"), _looked_into if self.audited else None)
-        for case in drawn:
+        for case in cases_for(defect, Random(f"{self.seed}/{defect.name}/{number}")):
             request = {"case": to_json(case), "defect": defect.name}
             found = self.ask({"command": "inject", **request})
             if found is None or not found["applied"]:
@@ -164,21 +159,9 @@ def accused(defect: Defect, verdict: Verdict) -> bool:
     )
 
 
-def _looked_into(defect: Defect, case: Case) -> bool:
-    """Whether an audit would look into a case and, of a kernel's defect, at a guilty runtime (where all complete)."""
-    from fuzzer.oracles.audit import ONE_IN
-
-    number = int(case.id, 16)
-    at = RUNTIMES[number // ONE_IN % len(RUNTIMES)]
-    return case.conversion.judged == "float32" or (number % ONE_IN == 0 and at in (defect.runtimes or RUNTIMES))
-
-
-def cases_for(defect: Defect, rng: Random, wanted: Callable[[Defect, Case], bool] | None = None) -> Iterator[Case]:
-    """Generated cases with a chance of having the operator, under the defect's scheme; only `wanted` ones."""
-    number = 0
-    for _ in range(MAX_DRAWS if wanted is None else MAX_DRAWS * MAX_UNWANTED):
-        if number >= MAX_DRAWS:
-            return
+def cases_for(defect: Defect, rng: Random) -> Iterator[Case]:
+    """Generated cases with a chance of having the operator, under the defect's scheme."""
+    for number in range(MAX_DRAWS):
         name = rng.choice(defect.draw)
         try:
             case = generate(rng, pattern=patterns()[name]) if name in patterns() else generate(rng, op=registry()[name])
@@ -186,7 +169,6 @@ def cases_for(defect: Defect, rng: Random, wanted: Callable[[Defect, Case], bool
             continue
         if any(t.dtype != "float32" for t in case.model.inputs) or case.model.random:
             continue
-        number += wanted is None
         if len(case.model.nodes) < 2 and number < MAX_DRAWS // 2:
             continue  # an operator alone is the easy case
         plain = dict(enumerate(DEFAULT_INPUTS))
@@ -197,18 +179,15 @@ def cases_for(defect: Defect, rng: Random, wanted: Callable[[Defect, Case], bool
         optimizations = "default" if defect.scheme == "qat" else "none"
         io = rng.choice(_IO.get(defect.scheme, ("float32",)))
         conversion = Conversion(entry=rng.choice(_ROADS), scheme=defect.scheme, optimizations=optimizations, io=io)
-        drawn = replace(
+        yield replace(
             case, conversion=conversion.repaired(), inference=Inference(inputs=inputs, threads=defect.threads)
         )
-        if wanted is None or wanted(defect, drawn):
-            number += wanted is not None
-            yield drawn
 
 
-def sensitivity(seed: int, cases: int, only: str, console: Console, audited: bool = False) -> list[Trial]:
+def sensitivity(seed: int, cases: int, only: str, console: Console) -> list[Trial]:
     """Every kind of defect in several cases each."""
     wanted = [d for d in DEFECTS.values() if only in d.name]
-    injector = Injector(seed, audited)
+    injector = Injector(seed)
     try:
         work = [(defect, number) for defect in wanted for number in range(cases)]
         trials = []
