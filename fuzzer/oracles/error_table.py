@@ -211,6 +211,13 @@ ROWS: tuple[ErrorRow, ...] = (
         "Division by 0Node number 3 (FLOOR_DIV) failed to invoke.",
         CAPTURED,
     ),
+    _row(
+        _UNSUPPORTED,
+        r"div\.cc:\d+ data\[i\] != \w+ was not true",
+        "lite/kernels/div.cc, CheckNonZero: a divisor is zero, of which integers have no quotient",
+        "tensorflow/lite/kernels/div.cc:250 data[i] != zero_point was not true.Node number 2 (DIV) failed to invoke.",
+        CAPTURED,
+    ),
     # --- internal: what is known of a finding -------------------------------------------------------------
     _row(
         _INTERNAL,

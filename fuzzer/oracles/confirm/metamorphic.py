@@ -32,10 +32,6 @@ FRESH_DIFFER = "fresh interpreters give different values"
 FRESH_FAILS = "one fresh interpreter runs, another fails"
 CONTROLS = 6
 """Fresh interpreters that are held against the first."""
-_LITTER_BYTES = (*range(16, 1024, 16), *(1 << n for n in range(10, 19)))
-_LITTER_PIECES = 24
-"""What the heap is littered with before each: pieces of every size that malloc keeps apart, up to 256 KiB, so that
-memory which nobody writes does not hold the same by luck."""
 PERTURBATIONS = 6
 
 Real = NDArray[np.float64]
@@ -91,17 +87,11 @@ def _afresh(work: Work) -> Samples:
     """The outputs of fresh interpreters: the first that are not those of the first one, or the last."""
     first = found = _plain(work)
     for seed in range(CONTROLS):
-        _litter(seed)
+        parts.litter(seed)
         found = _plain(work)
         if not all_same(found, first):
             break
     return found
-
-
-def _litter(seed: int) -> None:
-    """Fills memory with other bytes and frees it."""
-    pieces = [np.full(size, (37 * seed + 90) % 256, np.uint8) for size in _LITTER_BYTES * _LITTER_PIECES]
-    del pieces
 
 
 _FRESH = Relation(

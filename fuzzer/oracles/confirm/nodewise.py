@@ -26,7 +26,7 @@ from fuzzer.oracles.confirm.node_bound import (
     meaningful,
     undefined,
 )
-from fuzzer.oracles.confirm.parts import BASES, allocate, intermediates, invoke, isolate
+from fuzzer.oracles.confirm.parts import BASES, allocate, intermediates, invoke, isolate, unsteady
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.messages import operator_of
 from fuzzer.oracles.verdict import Kind, Verdict
@@ -163,10 +163,19 @@ def defect(
     better than a majority.
     """
     assert record.flat is not None
+    if _unsteady(record, worst, found):
+        return f"{worst.op.name} ({kernel_kind(record.flat, worst.op)}): fresh interpreters give different values"
     what = "NaN or Inf where the others have none" if special else "wrong values"
     whose = kernels_of(record, set(wrong)) if wrong else ""
     whose = whose or outlier(record, found)
     return f"{whose} {worst.op.name} ({kernel_kind(record.flat, worst.op)}): {what}"
+
+
+def _unsteady(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence]) -> bool:
+    """Whether some kernel gives now this and now that: whose results differ from whose is chance then."""
+    content, tensors = isolate(record.content, worst.position), intermediates(record, worst.sample)
+    runtimes = dict.fromkeys([d.runtime for d in found] + [r for r, run in record.runs.items() if run.complete])
+    return any(unsteady(content, runtime, tensors) for runtime in runtimes)
 
 
 def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence] | None:

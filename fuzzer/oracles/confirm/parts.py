@@ -143,3 +143,27 @@ def nudged(value: Array, random: np.random.RandomState) -> Array:
     factor = 1.0 + 4 * FLOAT_UNIT * random.uniform(-1.0, 1.0, value.shape)
     moved: Array = (value.astype(np.float64) * factor).astype(value.dtype)
     return moved
+
+
+CONTROLS = 4
+_LITTER_BYTES = (*range(16, 1024, 16), *(1 << n for n in range(10, 19)))
+_LITTER_PIECES = 24
+"""What the heap is littered with: pieces of every size that malloc keeps apart, up to 256 KiB, so that memory which
+nobody writes does not hold the same by luck."""
+
+
+def litter(seed: int) -> None:
+    """Fills memory with other bytes and frees it."""
+    pieces = [np.full(size, (37 * seed + 90) % 256, np.uint8) for size in _LITTER_BYTES * _LITTER_PIECES]
+    del pieces
+
+
+def unsteady(content: bytes, runtime: str, tensors: dict[int, Array]) -> bool:
+    """Whether fresh interpreters give different values for the same operands: memory that nobody wrote is read."""
+    first = invoke(runtime, content, tensors)
+    for seed in range(CONTROLS if first else 0):
+        litter(seed)
+        again = invoke(runtime, content, tensors)
+        if again and any(a.tobytes() != b.tobytes() for a, b in zip(first or [], again, strict=True)):
+            return True
+    return False

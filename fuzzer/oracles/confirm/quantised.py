@@ -183,7 +183,7 @@ def unjudgeable(record: CaseRun) -> str:
     case = record.case
     if case.conversion.scheme == "qat" or case.conversion.scheme in TFMOT:
         return "training rounds inside of the model"
-    if any("quant" in node.op for node in case.model.nodes):
+    if any("quant" in node.op or "qat" in node.op for node in case.model.nodes):
         return "fake quantisation rounds inside of the model"
     flat = record.flat
     assert flat is not None
