@@ -49,6 +49,16 @@ def neighbours_scale(model: Any) -> None:
     tensor.quantization.scale = np.roll(tensor.quantization.scale, 1).astype(np.float32)
 
 
+def dilated(model: Any) -> None:
+    """The convolution skips every other element: its shape stays, padding is SAME."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    code = schema.BuiltinOperator.CONV_2D
+    for op in model.subgraphs[0].operators:
+        if model.operatorCodes[op.opcodeIndex].builtinCode == code:
+            op.builtinOptions.dilationHFactor = op.builtinOptions.dilationWFactor = 2
+
+
 def narrow_range(model: Any) -> None:
     """The result of the convolution can hold a quarter of what it did; what reads it is told."""
     from tensorflow.lite.python import schema_py_generated as schema
@@ -60,7 +70,7 @@ def narrow_range(model: Any) -> None:
     quantization.scale = (np.asarray(quantization.scale) / 4).astype(np.float32)
 
 
-EDITS = {f.__name__: f for f in (nothing, dropped_bias, reversed_filter, neighbours_scale, narrow_range)}
+EDITS = {f.__name__: f for f in (nothing, dilated, dropped_bias, reversed_filter, neighbours_scale, narrow_range)}
 
 
 def confirmed(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
