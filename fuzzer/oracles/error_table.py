@@ -50,6 +50,13 @@ ROWS: tuple[ErrorRow, ...] = (
     # --- asked wrongly: lite.py, checks of flags and their combinations -----------------------------------
     _row(
         _USER,
+        r"Cannot set tensor: Values for U?INT4 input must be",
+        "lite/python/interpreter_wrapper/interpreter_wrapper.cc: details of such a tensor say (u)int8, which is fed",
+        "Cannot set tensor: Values for UINT4 input must be between 0 and 15",
+        CAPTURED,
+    ),
+    _row(
+        _USER,
         r"`representative_dataset` must be specified",
         "lite/python/lite.py, QuantizationMode.validate_flags",
         "For full integer quantization, a `representative_dataset` must be specified.",

@@ -23,6 +23,7 @@ _ONE_FORMAT = frozenset(
             "CONCATENATION",
             "DEPTH_TO_SPACE",
             "DYNAMIC_UPDATE_SLICE",
+            "EMBEDDING_LOOKUP",
             "EXPAND_DIMS",
         ),
         *("GATHER", "GATHER_ND", "MAX_POOL_2D", "MAXIMUM", "MINIMUM", "MIRROR_PAD", "ONE_HOT", "PACK", "PAD", "PADV2"),

@@ -35,6 +35,8 @@ _PRODUCTS = frozenset({"BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CO
 """Operators that multiply their first two quantised operands, so that the scales of these multiply too."""
 _SUMMING = frozenset({"SOFTMAX", "LOG_SOFTMAX", "SUM", "MEAN", "CUMSUM", "L2_NORMALIZATION", "AVERAGE_POOL_2D"})
 """Operators whose reference kernels add one term after the other to one float."""
+_CANCELLING = frozenset({"GELU"})
+"""x (1 + erf(x / sqrt 2)) / 2: for negative x the sum is a rounding of one."""
 Rerun = Callable[[Callable[[Array], Array]], "list[Array] | None"]
 """Runs an operator again on operands that a function has moved."""
 
@@ -115,7 +117,7 @@ def bound_of(
         limit = MAX_STEPS_16 if want.dtype == np.int16 else MAX_STEPS
         return np.full(want.shape, limit), "steps"
     sizes = np.nan_to_num(np.abs(want if want.dtype.kind == "c" else want.astype(np.float64)))
-    largest = max(float(sizes.max(initial=0.0)), _range(flat, op))
+    largest = max(float(sizes.max(initial=0.0)), _range(flat, op), _cancelled(op, tensors))
     # Recursive summation of n numbers is off by up to n - 1 roundings of the sum of their magnitudes (Higham, 4.2).
     slack = largest * max(8.0, terms(flat, op)) * FLOAT_UNIT
     if kernel_kind(flat, op) == "hybrid":
@@ -128,6 +130,14 @@ def bound_of(
             after, before = real_pair(moved[output], want)
             motion = np.maximum(motion, np.abs(after - before))
     return FLOAT_FACTOR * np.nan_to_num(np.maximum(motion, motion.mean()), nan=0.0) + slack, "absolute"
+
+
+def _cancelled(op: FlatOp, tensors: dict[int, Array]) -> float:
+    """The largest operand of a function that multiplies it with a difference: it cancels, and the rounding stays."""
+    if op.name not in _CANCELLING:
+        return 0.0
+    value = np.abs(tensors[op.inputs[0]].astype(np.float64))
+    return float(np.nan_to_num(value, posinf=0.0).max(initial=0.0))
 
 
 def terms(flat: Flat, op: FlatOp) -> float:
