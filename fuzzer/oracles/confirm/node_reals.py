@@ -52,11 +52,16 @@ Real = NDArray[np.float64]
 
 
 def disputes(
-    record: CaseRun, twin: Twin, runtimes: Collection[str], samples: int | None = None
+    record: CaseRun,
+    twin: Twin,
+    runtimes: Collection[str],
+    samples: int | None = None,
+    told: set[int] | None = None,
 ) -> Iterator[list[NodeDivergence]]:
     """The runtimes whose kernel is wrong, operator by operator in execution order; none for operators all get right.
 
-    `samples` limits how many of the case's samples are looked at.
+    `samples` limits how many of the case's samples are looked at. The positions of the operators that real arithmetic
+    could tell anything of are added to `told`.
     """
     recorded = [parts.intermediates(record, sample) for sample in range(len(record.samples[:samples]))]
     flat = record.flat
@@ -66,6 +71,8 @@ def disputes(
             for found in judge_node(record, twin, position, tensors, runtimes, sample):
                 if found.runtime not in worst or found.ratio > worst[found.runtime].ratio:
                     worst[found.runtime] = found
+        if told is not None and worst:
+            told.add(position)
         guilty = [found for found in worst.values() if found.ratio > 1]
         if guilty:
             yield guilty

@@ -178,13 +178,16 @@ def _unsteady(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence
     return any(unsteady(content, runtime, tensors) for runtime in runtimes)
 
 
-def first_dispute(record: CaseRun, special: bool = False) -> list[NodeDivergence] | None:
-    """All runtimes' divergences from reference kernels at the first node where one leaves its bound."""
+def first_dispute(record: CaseRun, special: bool = False, told: Collection[int] = ()) -> list[NodeDivergence] | None:
+    """All runtimes' divergences from reference kernels at the first node where one leaves its bound.
+
+    Nodes in `told` are passed over: who is right there is known otherwise.
+    """
     runtimes = [r for r, run in record.runs.items() if run.complete and r != REFERENCE_RUNTIME]
     by_position: dict[int, list[NodeDivergence]] = {}
     for runtime in runtimes:
         for found in divergent_nodes(record, runtime, special):
-            if (found.specials > 0) if special else (found.ratio > 1):
+            if found.position not in told and ((found.specials > 0) if special else (found.ratio > 1)):
                 by_position.setdefault(found.position, []).append(found)
                 break
     return by_position[min(by_position)] if by_position else None

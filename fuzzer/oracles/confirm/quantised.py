@@ -79,8 +79,9 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     twin = twin_of(record) if suspicion.kind is Kind.VALUE else None
     if twin is None:
         return nodewise.confirm(record, suspicion)
-    wrong = _wrong(record, twin, suspicion)
-    apart = nodewise.first_dispute(record) or []
+    told_of: set[int] = set()
+    wrong = _wrong(record, twin, suspicion, told_of)
+    apart = nodewise.first_dispute(record, told=told_of) or []
     if wrong and (not apart or wrong[0].position <= apart[0].position or not _all_of(record, wrong)):
         told = nodewise.verdict_of(record, suspicion, wrong, base=REALS)
         return _by_format(record, wrong, told)
@@ -110,12 +111,13 @@ def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongCons
     return Confirmation(_with_model_error(record, verdict), "every kernel is right, a constant is not")
 
 
-def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict) -> list[NodeDivergence]:
+def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict, told: set[int]) -> list[NodeDivergence]:
     """Who is wrong at the first operator that explains the suspicion; empty when every kernel is right everywhere.
 
     Where runtimes were seen to differ, an operator that all get wrong does not explain it, unless there is no other.
     """
-    found = list(node_reals.disputes(record, twin, [name for name, run in record.runs.items() if run.complete]))
+    complete = [name for name, run in record.runs.items() if run.complete]
+    found = list(node_reals.disputes(record, twin, complete, told=told))
     some = [wrong for wrong in found if not _all_of(record, wrong)]
     between = suspicion.evidence.get("base") in RUNTIMES
     return next(iter(some if between and some else found), [])
