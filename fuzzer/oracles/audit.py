@@ -77,6 +77,10 @@ def look(record: CaseRun) -> Verdict | None:
         return None
     found = (_conversion(record, s, one.values, one.noise) for s, one in enumerate(made))
     verdict = next((verdict for verdict in found if verdict is not None), None)
+    if verdict is None:
+        evidence = {"operators": list(record.flat.operators) if record.flat else [], "base": "calibration"}
+        plain = Verdict(Stage.COMPARE, Kind.VALUE, "", "converter", evidence={**evidence, "runtimes": ["converter"]})
+        verdict = quantised.judge_ranges(record, plain, made).verdict
     if verdict is None and int(record.case.id, 16) // ONE_IN % CONVERTED_ONE_IN == 0:
         with record.under_test("audit"):
             stored = constants.first_wrong(record, twin)

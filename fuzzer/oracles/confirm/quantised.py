@@ -47,6 +47,7 @@ FACTOR = 32.0
 """Over 396 generated int8, int16x8, dynamic and float16 cases sound conversions were off by at most 10.6 bounds (median
 0.9, 99th percentile 6.9), in a campaign one recurrent model by 16; what was further off was a defect, and off by 1e3
 bounds and more."""
+BEYOND_FACTOR = 8.0
 COVERED = 0.05
 """Share of a range by which calibrated data may lie outside of it: rounded weights make activations that calibration,
 which ran the float model, has not seen (measured: up to 1.2 %)."""
@@ -164,7 +165,7 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
     if worst is not None and worst.ratio > FACTOR:
         plain = _in_floats(record, suspicion)
         return plain if plain.verdict is not None else _converter(record, twin, suspicion, worst)
-    return _judge_ranges(record, suspicion, made)
+    return judge_ranges(record, suspicion, made)
 
 
 def _in_floats(record: CaseRun, suspicion: Verdict) -> Confirmation:
@@ -284,7 +285,7 @@ def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
     return replace(verdict, evidence={**verdict.evidence, "model_error": error, "noise": noise, "step": least})
 
 
-def _judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:
+def judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:
     """Kernels and graph are right: whether calibration chose ranges that hold what it saw."""
     flat, conversion = record.flat, record.case.conversion
     assert flat is not None
@@ -368,7 +369,7 @@ def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array], s
         _widen(noise, values, [moved[i] for i in outputs])
         least = {i: min(share, beyond.get(i, 0.0)) for i, share in least.items()}
     # What rounded weights make may lie outside by chance: as far as it moves, it is not calibration's.
-    sure = {i: share - FACTOR * (share - least[i]) for i, share in seen.items()}
+    sure = {i: share - BEYOND_FACTOR * (share - least[i]) for i, share in seen.items()}
     return Prediction(values, [_filled(n) for n in noise], sure)
 
 
