@@ -14,7 +14,7 @@ from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
 from fuzzer.execute.target import execute
 from fuzzer.oracles import Kind, Stage, Verdict
-from fuzzer.oracles.confirm import quantised
+from fuzzer.oracles.confirm import prediction, quantised
 
 
 def _constant(model: Any, operator: str, place: int) -> tuple[Any, Any]:
@@ -120,7 +120,7 @@ def twin_error(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     twin = quantised.twin_of(record)
     assert twin is not None
     run = record.runs["tf-reference"]
-    made = quantised.predict(record, run, twin, record.samples[0])
+    made = prediction.predict(record, run, twin, record.samples[0])
     apart = [
         float(np.abs(v - r).max() / np.abs(r).max()) for v, r in zip(made.values, record.reference[0], strict=True)
     ]
