@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fuzzer.case import to_json
+from fuzzer.case import Model, Node, Recipe, to_json
 from fuzzer.convert.flatbuffer import Flat, FlatOp, FlatTensor
 from fuzzer.execute import Executor, Reply
 from fuzzer.oracles import Kind, Verdict
@@ -134,3 +134,16 @@ def test_ranges_of_other_data_are_nobodys(real: Executor) -> None:
     request = {"case": to_json(narrow), "edit": "nothing"}
     answer = real.run({"call": "tests.oracles.edited:confirmed", **request})
     assert isinstance(answer, Reply) and answer.message["verdict"] is None, answer
+
+
+@pytest.mark.slow
+def test_a_scale_of_zero_is_told_and_confirmed(real: Executor) -> None:
+    net = small_net("int16x8")
+    silent = Node("mul", ("x0",), {"const_rank": 1}, {"const": Recipe("constant", 0, 0.0)})
+    case = replace(net, model=Model(net.model.inputs, (silent,), ("n0",)))
+    answer = real.run({"command": "run", "case": to_json(case)})
+    assert isinstance(answer, Reply) and "bug" not in answer.message, answer
+    told = [v for v in map(Verdict.from_json, answer.message["verdicts"]) if v.kind is Kind.CALIBRATION]
+    assert len(told) == 1 and "zero" in told[0].message, answer.message["verdicts"]
+    again = real.run({"command": "confirm", "case": to_json(case), "verdict": told[0].to_json()})
+    assert isinstance(again, Reply) and Verdict.from_json(again.message["verdict"]).message == told[0].message

@@ -14,7 +14,7 @@ from typing import Any
 from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
-from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, Kind, Verdict
+from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, Kind, Stage, Verdict
 
 NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.CALIBRATION})
 """Kinds that are about numbers: which of them it is, confirmation tells."""
@@ -58,7 +58,8 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         stage.set("confirm")
         return propagation.confirm(record, suspicion)
     again = [v for v in judge_all(record) if v.kind is suspicion.kind]
-    if suspicion.kind not in NUMBERS:
+    if suspicion.kind not in NUMBERS or suspicion.stage is Stage.CONVERT:
+        # What is seen in the flatbuffer itself needs no numbers.
         same = [v for v in again if v.message == suspicion.message] or again
         if not same:
             return Confirmation(None, "did not happen again")
