@@ -303,7 +303,7 @@ class Examiner:
         if final.kind in DEATHS:
             evidence = {**final.evidence, **self._overflowing(case, final)}
             final = replace(final, blame=self._deadly_node(case, final), evidence=evidence)
-        if final.blame == "converter" and final.kind is Kind.VALUE:
+        if final.blame == "converter" and final.kind in (Kind.VALUE, Kind.NAN_PROPAGATION):
             final = self._rewritten(case, final)
         finding = self._finding(suspicion, case, final, key, times, reduction.complete)
         return self._store(finding, suspicion, case, final, log)

@@ -26,9 +26,19 @@ from numpy.typing import NDArray
 from fuzzer.build import weights_of
 from fuzzer.case import RUNTIMES
 from fuzzer.case.conversion import TFMOT
-from fuzzer.execute.record import CaseRun
+from fuzzer.execute.record import CaseRun, RuntimeRun
 from fuzzer.execute.stage import StageCell
-from fuzzer.oracles.confirm import Confirmation, constants, formats, node_bound, node_exact, node_reals, nodewise, truth
+from fuzzer.oracles.confirm import (
+    Confirmation,
+    constants,
+    formats,
+    node_bound,
+    node_exact,
+    node_reals,
+    nodewise,
+    parts,
+    truth,
+)
 from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
 from fuzzer.oracles.confirm.node import NodeDivergence
 from fuzzer.oracles.confirm.prediction import HALF_LARGEST, Prediction, feeds_of, noisy, predict
@@ -145,9 +155,23 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         return Confirmation(None, f"every kernel is right; no float64 truth ({str(error)[:120]})")
     worst = _worst(made, exact)
     if worst is not None and worst.ratio > FACTOR:
+        if not _steady(record, run, made):
+            return Confirmation(None, "a float kernel gives now this and now that, which is no witness")
         plain = _in_floats(record, suspicion)
         return plain if plain.verdict is not None else _converter(record, twin, suspicion, worst)
     return judge_ranges(record, suspicion, made)
+
+
+def _steady(record: CaseRun, run: RuntimeRun, made: list[Prediction]) -> bool:
+    """Whether the twin, made anew on other memory, gives the same again: a kernel may read what nobody wrote."""
+    twin = twin_of(record)
+    for seed, (sample, before) in enumerate(zip(record.samples, made, strict=True)):
+        parts.litter(seed)
+        again = twin.run(feeds_of(run, sample)) if twin is not None else {}
+        values = [again.get(slot.index) for slot in run.outputs]
+        if any(a is None or a.tobytes() != b.tobytes() for a, b in zip(values, before.values, strict=True)):
+            return False
+    return True
 
 
 def _in_floats(record: CaseRun, suspicion: Verdict) -> Confirmation:

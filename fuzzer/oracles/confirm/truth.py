@@ -371,6 +371,8 @@ def _confirm_special(record: CaseRun, truth: Truth, suspicion: Verdict) -> Confi
     runtime = max(guilty, key=lambda r: guilty[r])
     blame, who = _blame(record, special=True)
     message = who or f"{_family(guilty)} gives NaN or Inf where the truth is finite"
+    if not blame and len(guilty) == sum(run.complete for run in record.runs.values()) > 1:
+        blame, message = "converter", "every runtime gives NaN or Inf where the truth is finite"
     evidence = {**suspicion.evidence, "runtimes": list(guilty)}
     return Confirmation(
         replace(
