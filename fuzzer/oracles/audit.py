@@ -44,7 +44,7 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
 
 def look(record: CaseRun) -> Verdict | None:
     """What an audit of the first sample finds: the suspicion, or None."""
-    from fuzzer.oracles.confirm import constants, node_exact, node_reals, prediction, quantised
+    from fuzzer.oracles.confirm import constants, node_exact, node_reals, prediction, quantised, truth
     from fuzzer.oracles.confirm.twin import NoTwinError
 
     twin = quantised.twin_of(record)
@@ -76,7 +76,7 @@ def look(record: CaseRun) -> Verdict | None:
     except NoTwinError:
         return None
     found = (_conversion(record, s, one.values, one.noise) for s, one in enumerate(made))
-    verdict = next((verdict for verdict in found if verdict is not None), None)
+    verdict = None if truth.jumps(record.case) else next((v for v in found if v is not None), None)
     if verdict is None:
         evidence = {"operators": list(record.flat.operators) if record.flat else [], "base": "calibration"}
         plain = Verdict(Stage.COMPARE, Kind.VALUE, "", "converter", evidence={**evidence, "runtimes": ["converter"]})
