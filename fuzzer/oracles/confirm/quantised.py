@@ -69,7 +69,8 @@ def twin_of(record: CaseRun) -> Twin | None:
 
 def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     """A suspicion about a quantised case: whose kernel is wrong, or else whether the converter or calibration is."""
-    twin = twin_of(record) if suspicion.kind is Kind.VALUE else None
+    twin = twin_of(record) if suspicion.kind is not Kind.NAN_PROPAGATION else None
+    suspicion = replace(suspicion, kind=Kind.VALUE) if suspicion.kind is Kind.CALIBRATION else suspicion
     if twin is None:
         return nodewise.confirm(record, suspicion)
     told_of: set[int] = set()
