@@ -17,7 +17,7 @@ from fuzzer.oracles.divergence import Divergence, real_pair
 from fuzzer.oracles.ranges import spoilt_calibration
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
-ONE_IN = 8
+ONE_IN = 12
 """An audit takes a third of a case's time (`scripts/bench oracles`): so many keep judging within its budget."""
 CONVERTED_ONE_IN = 4
 """One audit in so many converts the model once more, in floats, to compare the constants."""
