@@ -28,7 +28,7 @@ from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME, KERNEL, STACK, judge_death
-from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, ULP
+from fuzzer.oracles.verdict import CONFIRMED_AS, RELATION, SPECIAL_OPERANDS, ULP
 from fuzzer.reduce import Budget, reduce, size
 
 REPEATS = 3
@@ -282,7 +282,7 @@ class Examiner:
             return replace(verdict, evidence={**verdict.evidence, "no pass": "the process died while looking"})
         if "bug" in answer.message:
             raise ExecutorBugError(answer.message["bug"])
-        evidence = {**verdict.evidence, **answer.message["rewrite"]}
+        evidence = {**verdict.evidence, **answer.message["rewrite"], CONFIRMED_AS: verdict.message}
         return replace(verdict, message=answer.message["message"] or verdict.message, evidence=evidence)
 
     # --- making a finding -------------------------------------------------------------------------------

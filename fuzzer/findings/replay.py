@@ -64,7 +64,7 @@ def _folder(folder: Path, name: str | None = None, title: str = "") -> Target:
         raise UserError(f"{folder} holds neither minimal.json nor case.json; the finding's files were removed")
     verdict = None
     try:
-        verdict = Verdict.from_json(json.loads((folder / "verdict.json").read_bytes()))
+        verdict = Verdict.from_json(json.loads((folder / "verdict.json").read_bytes())).confirmed
     except (OSError, ValueError, KeyError, TypeError):
         verdict = None  # damaged or missing: any verdict counts as reproduced
     return Target(name or folder.name, title, load_case(sample), verdict)

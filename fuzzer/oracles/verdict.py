@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -50,6 +50,8 @@ ULP = "ulp"
 """Key of the evidence that holds the largest error in units in the last place of the output's largest value."""
 
 
+CONFIRMED_AS = "confirmed as"
+"""Key of the evidence that holds the message before the converter's pass was named in it."""
 RELATION = "relation tried"
 """Key of the evidence that names the relation a case must name so that what was confirmed shows."""
 
@@ -76,6 +78,12 @@ class Verdict:
     def runtimes(self) -> tuple[str, ...]:
         """All runtimes that show it, `runtime` alone where the evidence names no others."""
         return tuple(self.evidence.get("runtimes") or [self.runtime])
+
+    @property
+    def confirmed(self) -> Verdict:
+        """The verdict in the words that confirmation uses, where its message was sharpened after minimising."""
+        words = self.evidence.get(CONFIRMED_AS)
+        return replace(self, message=words) if isinstance(words, str) else self
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
