@@ -43,7 +43,7 @@ def judge(record: CaseRun, divergences: Mapping[str, Divergence]) -> Iterator[Ve
 
 
 def look(record: CaseRun) -> Verdict | None:
-    """What an audit of the first sample finds: the suspicion, or None."""
+    """What an audit finds: the suspicion, or None."""
     from fuzzer.oracles.confirm import constants, node_exact, node_reals, prediction, quantised, truth
     from fuzzer.oracles.confirm.twin import NoTwinError
 
@@ -72,7 +72,7 @@ def look(record: CaseRun) -> Verdict | None:
         return None
     try:
         run = record.runs[runtime]
-        made = [prediction.predict(record, run, twin, sample, SEEDS) for sample in record.samples]
+        made = [prediction.predict(run, twin, sample, SEEDS) for sample in record.samples]
     except NoTwinError:
         return None
     found = (_conversion(record, s, one.values, one.noise) for s, one in enumerate(made))

@@ -120,7 +120,7 @@ def twin_error(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     twin = quantised.twin_of(record)
     assert twin is not None
     run = record.runs["tf-reference"]
-    made = prediction.predict(record, run, twin, record.samples[0])
+    made = prediction.predict(run, twin, record.samples[0])
     apart = [
         float(np.abs(v - r).max() / np.abs(r).max()) for v, r in zip(made.values, record.reference[0], strict=True)
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat
 from fuzzer.execute.record import CaseRun
-from fuzzer.execute.stage import StageCell
+from fuzzer.oracles.confirm.parts import in_floats
 from fuzzer.oracles.confirm.twin import NoTwinError, Twin
 
 HALF_STEP = 0.51
@@ -46,14 +46,9 @@ def first_wrong(record: CaseRun, twin: Twin) -> WrongConstant | None:
 
     Converts the case once more, in floats. Constants without a namesake of the same shape are passed over.
     """
-    from fuzzer.execute.target import execute
-
     flat = record.flat
     assert flat is not None
-    conversion = replace(record.case.conversion, scheme="float32", optimizations="none", io="float32").repaired()
-    stage = StageCell()
-    plain = execute(replace(record.case, conversion=conversion), stage, only=())
-    stage.close()
+    plain = in_floats(record, only=())
     if plain.flat is None:
         return None
     try:

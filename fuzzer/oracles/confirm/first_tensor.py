@@ -7,7 +7,6 @@ one is computed by its own kernels, the quantised one by its real twin, whose no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat
 from fuzzer.execute.record import CaseRun
-from fuzzer.execute.stage import StageCell
 from fuzzer.oracles.confirm import parts
 from fuzzer.oracles.confirm.twin import NoTwinError
 
@@ -34,14 +32,9 @@ def first_wrong_tensor(record: CaseRun, feeds: list[dict[int, Array]], noisy: No
 
     `feeds` are real inputs by tensor index, a sample each.
     """
-    from fuzzer.execute.target import execute
-
     flat = record.flat
     assert flat is not None
-    conversion = replace(record.case.conversion, scheme="float32", optimizations="none", io="float32").repaired()
-    stage = StageCell()
-    plain = execute(replace(record.case, conversion=conversion), stage, only=())
-    stage.close()
+    plain = parts.in_floats(record, only=())
     if plain.flat is None:
         return {}
     wanted = _by_name(plain.flat)

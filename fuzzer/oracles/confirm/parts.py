@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from fuzzer.build import Array
 from fuzzer.execute.record import CaseRun, slot_of
 from fuzzer.execute.runtimes import MAKERS, feed, output, resize
+from fuzzer.execute.stage import StageCell
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME
 
 BASES = (REFERENCE_RUNTIME, "tf-builtin")
@@ -48,6 +50,18 @@ def _missing(interpreter: Any, index: int) -> bool:
     except ValueError:
         return True
     return False
+
+
+def in_floats(record: CaseRun, only: tuple[str, ...] | None = None) -> CaseRun:
+    """The same model by the same road without quantisation, converted and run (on all runtimes, or `only` these)."""
+    from fuzzer.execute.target import execute
+
+    conversion = replace(record.case.conversion, scheme="float32", optimizations="none", io="float32").repaired()
+    stage = StageCell()
+    try:
+        return execute(replace(record.case, conversion=conversion), stage, only)
+    finally:
+        stage.close()
 
 
 def isolate(content: bytes, position: int) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fuzzer.build import Array
-from fuzzer.execute.record import CaseRun, RuntimeRun
+from fuzzer.execute.record import RuntimeRun
 from fuzzer.execute.runtimes import feed
 from fuzzer.oracles.confirm.twin import Twin
 from fuzzer.oracles.divergence import real_pair
@@ -36,7 +36,7 @@ class Prediction:
     """Tensors whose values lie outside of what they can hold: by which share of their range at most."""
 
 
-def predict(record: CaseRun, run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS) -> Prediction:
+def predict(run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS) -> Prediction:
     """The twin's results for a sample and their noise, measured `seeds` times.
 
     Raises `NoTwinError` where an operator has no float kernel.

@@ -27,7 +27,6 @@ from fuzzer.build import weights_of
 from fuzzer.case import RUNTIMES
 from fuzzer.case.conversion import TFMOT
 from fuzzer.execute.record import CaseRun, RuntimeRun
-from fuzzer.execute.stage import StageCell
 from fuzzer.oracles.confirm import (
     Confirmation,
     constants,
@@ -47,6 +46,8 @@ from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
 from fuzzer.oracles.divergence import real_pair, step_of
 from fuzzer.oracles.verdict import Kind, Verdict
 
+REALS = "real arithmetic"
+"""What evidence calls the base where no runtime is one."""
 FACTOR = 32.0
 """Over 396 generated int8, int16x8, dynamic and float16 cases sound conversions were off by at most 10.6 bounds (median
 0.9, 99th percentile 6.9), in a campaign one recurrent model by 16; what was further off was a defect, and off by 1e3
@@ -121,9 +122,6 @@ def _all_of(record: CaseRun, wrong: list[NodeDivergence]) -> bool:
     return len(wrong) == sum(run.complete for run in record.runs.values())
 
 
-REALS = "real arithmetic"
-
-
 def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation) -> Confirmation:
     """Where every kernel is wrong because of the formats it was given, the quantiser is."""
     flat, op = record.flat, wrong[0].op
@@ -147,7 +145,7 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         return Confirmation(None, f"every kernel is right; {reason}")
     run = next(run for run in record.runs.values() if run.complete)
     try:
-        made = [predict(record, run, twin, sample) for sample in record.samples]
+        made = [predict(run, twin, sample) for sample in record.samples]
     except NoTwinError as error:
         return Confirmation(None, f"every kernel is right; no real twin ({error})")
     try:
@@ -181,12 +179,7 @@ def _steady(record: CaseRun, run: RuntimeRun, made: list[Prediction]) -> bool:
 
 def _in_floats(record: CaseRun, suspicion: Verdict) -> Confirmation:
     """What is wrong of the model without quantisation too, by the float oracle: then that is the defect."""
-    from fuzzer.execute.target import execute
-
-    conversion = replace(record.case.conversion, scheme="float32", optimizations="none", io="float32").repaired()
-    stage = StageCell()
-    plain = execute(replace(record.case, conversion=conversion), stage)
-    stage.close()
+    plain = parts.in_floats(record)
     if not any(run.complete for run in plain.runs.values()):
         return Confirmation(None, "the model does not run in floats")
     return truth.confirm(plain, suspicion)
