@@ -19,13 +19,12 @@ from fuzzer.build import Array
 from fuzzer.convert.flatbuffer import Flat
 from fuzzer.execute.record import CaseRun
 from fuzzer.oracles.confirm.parts import in_floats
+from fuzzer.oracles.confirm.prediction import HALF_ROUNDING, HALF_TINY
 from fuzzer.oracles.confirm.twin import NoTwinError, Twin
 
 HALF_STEP = 0.51
 SINGLE = 2.0**-22
 """Biases are divided by their scale in float32: of a large one the last bits are lost (seen: 95 steps of 1e9)."""
-HALF_ROUNDING, HALF_TINY = 2.0**-11, 2.0**-24
-"""What is lost in a float16 (IEEE 754): half an ulp, and what lies among denormals."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _apart(
             allowed = HALF_STEP + SINGLE * np.abs(grid.position(want))
         elif index in twin.halves:
             apart = np.abs(value - want)
-            allowed = HALF_ROUNDING * 1.01 * np.abs(want) + HALF_TINY
+            allowed = 1.01 * (HALF_ROUNDING * np.abs(want) + HALF_TINY)
         else:
             return np.zeros(value.shape), np.zeros(value.shape)
         ratio = np.where(np.isfinite(apart) & np.isfinite(allowed), apart / allowed, 0.0)
