@@ -132,6 +132,10 @@ class Driver:
             self.counters.register()
         if self.stopping:
             self.finish()
+        if data not in self._made and (entry := self.corpus.entry_of(data)) is not None:
+            # libFuzzer is reading the corpus, or a sibling's entry: known, so it need not even be decoded.
+            self.counters.hit(self.corpus.features_of(entry) or [])
+            return
         try:
             case, mutator = self._made.get(data) or (decode(data), "")
         except CaseError:
@@ -309,7 +313,7 @@ class Driver:
         self.learn()
         seeds = self.scratch / "corpus"
         seeds.mkdir(parents=True, exist_ok=True)
-        entries = self.corpus.files()
+        entries, _ = self.corpus.readable()
         for path in entries:
             link(path, seeds / path.name)
         if not entries:
