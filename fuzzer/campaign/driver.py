@@ -46,6 +46,8 @@ RECENT = 4096
 _OFFER_PATIENCE_S = 120.0
 """How long TensorFlow may take to load before the first case is made without what it would have offered."""
 RELOAD_S = 5
+_USUAL_S = 0.1
+"""What an entry of an earlier run is taken to have cost: nobody wrote it down."""
 _SPACE_PATIENCE_S = 300.0
 """How long finding the blocks of libraries that are seen for the first time may take."""
 _ZYGOTE_PATIENCE_S = 60.0
@@ -151,15 +153,10 @@ class Driver:
         if self.stopping:
             self.finish()
         made = self._made.get(data)
-        name = made.case.id if made else case_id(data.strip())
-        if made is None and name not in self._recent:
-            # Not made by us: libFuzzer is reading the corpus, or a sibling's entry.
-            self._refresh()
+        name = made.case.id if made else case_id(data.removesuffix(b"\n"))
         known = self._recent.get(name)  # an empty list for what died or showed nothing
         if known is None:
-            known = self.corpus.features_of(name)
-            if known is not None:
-                self._remember(name, known)
+            known = self._known(name)
         if known is not None:
             self.counters.hit(known)
             return
@@ -170,18 +167,21 @@ class Driver:
         if self.config.max_cases is not None and self.executed >= self.config.max_cases:
             self.finish()
 
-    def _refresh(self) -> None:
-        """Reads what siblings have added to the corpus; blocks that they hit are not news any more."""
-        before = self.corpus.lines
-        self.corpus.refresh()
-        if self.hits is not None and self.corpus.lines != before:
-            self.hits.know(self.corpus.known_blocks(self.space))
+    def _known(self, name: str) -> list[str] | None:
+        """The features of an entry that somebody ran before, None of another; its blocks count again.
 
-    def _remember(self, name: str, known: list[str]) -> None:
-        """An entry that somebody ran before: it counts again, and it can be mutated."""
-        blocks = self.space.unpack(self.corpus.packed_of(name))
-        self.counters.hit(blocks)
-        self._adopt(name, gain_of(len(blocks), len(known), 0) / 2, 0.0)
+        Cases not made by us are libFuzzer reading the corpus, or a sibling's entry.
+        """
+        if self.corpus.features_of(name) is None:
+            for read in self.corpus.refresh():
+                if self.hits is not None:  # a sibling hit them: they are no news any more
+                    self.hits.know(self.space.unpack(self.corpus.packed_of(read)))
+        features = self.corpus.features_of(name)
+        if features is not None:
+            blocks = self.space.unpack(self.corpus.packed_of(name))
+            self.counters.hit(blocks)
+            self._adopt(name, gain_of(len(blocks), len(features), 0), _USUAL_S)
+        return features
 
     def _adopt(self, name: str, gain: float, seconds: float) -> None:
         """Lets the guide mutate a corpus entry."""
@@ -254,7 +254,7 @@ class Driver:
         guided, packed, at = self.guidance.feedback != "none", self.space.pack(seen.blocks), time.time()
         if died:
             if seen.blocks and guided:
-                self.corpus.note(case.id, packed, at)
+                self.corpus.note(case.id, packed, at=at)
             return [], seen.blocks
         if not guided:
             # libFuzzer gives up without a single interesting input.
