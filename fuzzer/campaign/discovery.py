@@ -1,8 +1,8 @@
 """How fast a campaign still discovers, and what going on would bring. Pure functions of its history.
 
-What fuzzing discovers grows with the logarithm of the effort, or slower: Böhme and Falk, "Fuzzing: On the Exponential Cost
-of Vulnerability Discovery", ESEC/FSE 2020. So the second half of a run says what as much time again will bring at most, and
-that is the estimate. It holds for what this campaign can reach: a new op, flag or scheme opens more.
+What fuzzing discovers grows with the logarithm of the effort, or slower: Böhme and Falk, "Fuzzing: On the Exponential
+Cost of Vulnerability Discovery", ESEC/FSE 2020. So the second half of a run says what as much time again will bring at
+most, and that is the estimate. It holds for what this campaign can reach: a new op, flag or scheme opens more.
 """
 
 from __future__ import annotations

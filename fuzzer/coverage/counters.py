@@ -1,9 +1,9 @@
 """Features become libFuzzer coverage counters.
 
 libFuzzer's feature table has 2^21 places, 8 a counter, so 262,144 counters are its limit; a feature, or a native block
-by its number, gets a dense slot when it is first seen. Registration uses two functions that atheris' core library exports (sanitizer coverage
-interface of LLVM, "inline 8-bit counters" and "PC table"). It must happen inside the first test call: if the core
-library is loaded before `Fuzz()`, libFuzzer silently never calls the custom mutator.
+by its number, gets a dense slot when it is first seen. Registration uses two functions that atheris' core library
+exports (sanitizer coverage interface of LLVM, "inline 8-bit counters" and "PC table"). It must happen inside the first
+test call: if the core library is loaded before `Fuzz()`, libFuzzer silently never calls the custom mutator.
 """
 
 from __future__ import annotations

@@ -24,9 +24,7 @@ STACK_SIGNAL = signal.SIGUSR1
 """Sent to a hung executor before it is killed: the Python stack goes to the log."""
 
 
-def main(
-    target: Any, channel_handle: int, log_handle: int, stage_handle: int, hits_handle: int | None = None
-) -> None:
+def main(target: Any, channel_handle: int, log_handle: int, stage_handle: int, hits_handle: int | None = None) -> None:
     """Serves requests until the channel closes; `target` has `prepare(scratch)` and `run(request, stage)`.
 
     With `hits_handle` native blocks are reported there.

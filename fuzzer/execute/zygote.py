@@ -7,8 +7,9 @@ It dies with its supervisor, and its executors die with it.
 When it is ready it says so on standard output, with the libraries that native coverage can watch:
 `ready {"libraries": [[scope, file], ...]}`.
 
-Protocol, on a SOCK_SEQPACKET connection a client: `{"spawn": {}}` with three file descriptors (channel, log,
-stage cell), or with a fourth (where native blocks are reported), is answered by `{"pid": n}`, and later, unasked, by `{"exit": n, "status": waitstatus}`.
+Protocol, on a SOCK_SEQPACKET connection a client: `{"spawn": {}}` with three file descriptors (channel, log, stage
+cell), or with a fourth (where native blocks are reported), is answered by `{"pid": n}`, and later, unasked, by
+`{"exit": n, "status": waitstatus}`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ CROSS_SHARE = 0.1
 KEPT = 0.25
 """Share of the candidates that compete once more: those next to the best."""
 NEW_SUSPICION = 4.0
-"""What a kind of suspicion that nobody has seen is worth: as much as fifteen new blocks. Findings are what it is for."""
+"""What a kind of suspicion that nobody has seen is worth: as much as fifteen new blocks. Findings are what it is
+for."""
 _DEAR_S, _TFMOT_S, _PLAIN_S = 0.4, 1.5, 0.1
 """What cases take on one core (measured), until the roads' own times are known."""
 _TIME_FADE = 0.97

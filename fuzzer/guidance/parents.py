@@ -1,8 +1,8 @@
 """Which case is mutated: one whose offspring discovers much for the time it takes.
 
-An entry's *energy* is what its own run and its mutants have given, over the seconds spent on them. A new entry has what it
-found itself to show; one that was mutated in vain falls behind. Choosing looks at a few entries drawn by chance, so it
-costs the same however large the corpus is.
+An entry's *energy* is what its own run and its mutants have given, over the seconds spent on them. A new entry has
+what it found itself to show; one that was mutated in vain falls behind. Choosing looks at a few entries drawn by
+chance, so it costs the same however large the corpus is.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a case is worth before it is run: expected discoveries, from those of cases that share words with it.
 
 The model is additive. A word's *excess* is by how much the cases that have it gave more than the average case. A word
-with few cases behind it is judged by how words of its family did when they were as new: that is learnt too, so that a new
-pair of op and scheme may count for much and a new attribute value for nothing. Old experience fades, because what a
-word led to is found after a while.
+with few cases behind it is judged by how words of its family did when they were as new: that is learnt too, so that a
+new pair of op and scheme may count for much and a new attribute value for nothing. Old experience fades, because what
+a word led to is found after a while.
 """
 
 from __future__ import annotations
