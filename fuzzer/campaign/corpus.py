@@ -147,20 +147,23 @@ class Corpus:
             self.refresh()
         return name if name in self._features else None
 
-    def refresh(self) -> None:
-        """Reads the lines that were appended since the last call, by us or by a sibling."""
+    def refresh(self) -> list[str]:
+        """Reads the lines that were appended since the last call, by us or by a sibling; returns their cases."""
         try:
             with (self.folder / FEATURES).open("rb") as file:
                 file.seek(self._end)
                 data = file.read()
         except FileNotFoundError:
-            return
+            return []
         whole = data[: data.rfind(b"\n") + 1]
         self._end += len(whole)
+        read = []
         for raw in whole.splitlines():
             line = Line.from_bytes(raw)
             if line is not None:  # else that case is executed again, nothing more
                 self._take(line)
+                read.append(line.case)
+        return read
 
     def _take(self, line: Line) -> None:
         self._features[line.case] = line.features
