@@ -22,6 +22,7 @@ VERBS = {
     "fusions": "Show what the converter makes of each pattern and scheme.",
     "health": "Show how well ops, patterns and schemes get through.",
     "triage": "Go through the findings on an interactive screen.",
+    "corpus": "Distil a corpus: the fewest cases that reach the same.",
     "case": "Show or check a case file.",
 }
 DEFAULT = "run"

@@ -41,7 +41,7 @@ def test_a_cover_is_complete_and_nothing_in_it_is_superfluous(problem: tuple[lis
     assert union([sets[i] for i in chosen]) == everything
     for left_out in chosen:
         rest = union([sets[i] for i in chosen if i != left_out])
-        assert rest != everything or not everything and len(chosen) == 1
+        assert rest != everything or (not everything and len(chosen) == 1)
 
 
 @given(problems())
