@@ -49,7 +49,7 @@ class Measured:
     blocks: bytes = b""
     """Reached by both: bits by number, as `numpy.packbits` writes them, compressed (about 20 kB)."""
     flaky_blocks: bytes = b""
-    """Reached by one."""
+    """Reached by one; empty where there are none."""
     problem: str = ""
     """Why it cannot be kept: how it died, or what went wrong."""
 
@@ -80,7 +80,8 @@ class Measured:
             tree.update({name: tuple(map(str, tree[name])) for name in ("features", "flaky_features")})
             tree.update({name: base64.b64decode(tree[name], validate=True) for name in ("blocks", "flaky_blocks")})
             made = cls(**tree)
-            if not made.problem and {len(made.reached()), len(made.flaked())} != {(size + 7) // 8}:
+            rows = [_bits(row) for row in (made.blocks, made.flaky_blocks) if row]
+            if any(len(row) != (size + 7) // 8 for row in rows) or not (made.blocks or made.problem):
                 raise ValueError("blocks of another space")
             return made
         except (KeyError, TypeError, AttributeError, zlib.error) as broken:
@@ -125,7 +126,7 @@ class Bench:
             tuple(sorted(one & two)),
             tuple(sorted(one ^ two)),
             _packed(blocks_one & blocks_two),
-            _packed(blocks_one ^ blocks_two),
+            _packed(flaky) if (flaky := blocks_one ^ blocks_two).any() else b"",
         )
 
     def _once(self, case: Case) -> tuple[set[str], npt.NDArray[np.bool_], float] | str:

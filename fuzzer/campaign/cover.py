@@ -21,14 +21,19 @@ _ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 """Set bits of a 16-bit word; NumPy has it from 2.0 on (`bitwise_count`), and we run on 1.26 too."""
 
 
-def telling(rows: Iterable[Bits], size: int) -> npt.NDArray[np.intp]:
-    """The elements below `size` that some rows have and some have not, ascending: only they tell entries apart."""
+def extent(rows: Iterable[Bits], size: int) -> tuple[Bits, Bits]:
+    """The elements below `size` that some rows have, and those that every row has."""
     some = np.zeros((size + 7) // 8, np.uint8)
     every = ~some
     for row in rows:
         some |= row
         every &= row
-    return np.flatnonzero(np.unpackbits(some & ~every, count=size))
+    return some, every & some
+
+
+def numbers_of(bits: Bits, size: int) -> npt.NDArray[np.intp]:
+    """The elements that are set, ascending."""
+    return np.flatnonzero(np.unpackbits(bits, count=size))
 
 
 def project(row: Bits, columns: npt.NDArray[np.intp]) -> Bits:
@@ -40,7 +45,8 @@ def cover(rows: Sequence[Bits] | Bits, costs: Sequence[float]) -> list[int]:
     """Indices of rows, ascending, that together have every element of all rows; none of them can be left out.
 
     `rows` are packed bits, all of one length; `costs` are positive. One row at least is chosen where there are any:
-    elements that every row has are usually left out before (`telling`), and somebody must have them.
+    elements that every row has tell nothing apart and are usually left out before (`extent`, `project`), and
+    somebody must have them.
     """
     if not len(rows):
         return []

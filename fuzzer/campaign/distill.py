@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from fuzzer import __version__
 from fuzzer.campaign import versions
 from fuzzer.campaign.afresh import Bench, Kept, Measured
 from fuzzer.campaign.corpus import FEATURES, STATE, Corpus, Line, lines
-from fuzzer.campaign.cover import Bits, cover, project, telling
+from fuzzer.campaign.cover import Bits, cover, extent, numbers_of, project
 from fuzzer.campaign.lock import Lock
 from fuzzer.case import case_id, decode
 from fuzzer.coverage import tables
@@ -66,20 +66,21 @@ def distil(measured: Sequence[Measured], space: BlockSpace) -> Distilled:
     """Chooses. The order of `measured` does not matter: the same measurements give the same choice."""
     alive = sorted((m for m in measured if not m.problem), key=lambda m: m.case)
     features = {name: i for i, name in enumerate(sorted({f for m in alive for f in m.features}))}
-    columns = telling((m.reached() for m in alive), space.size)
+    reached, common = extent((m.reached() for m in alive), space.size)
+    columns = numbers_of(reached & ~common, space.size)
     rows = [np.concatenate([project(m.reached(), columns), _feature_bits(m, features)]) for m in alive]
     chosen = tuple(alive[i] for i in cover(rows, [m.cost for m in alive]))
-    reached, kept = (_union((m.reached() for m in some), space.size) for some in (alive, chosen))
+    kept, _ = extent((m.reached() for m in chosen), space.size)
     if (reached != kept).any() or {f for m in chosen for f in m.features} != features.keys():
         raise AssertionError("the chosen entries do not keep everything")
-    flaky = _union((m.flaked() for m in alive), space.size) & ~reached
+    flaky = extent((m.flaked() for m in alive if m.flaky_blocks), space.size)[0] & ~reached
     flaky_features = {f for m in alive for f in m.flaky_features} - features.keys()
     return Distilled(
         len(alive),
         chosen,
-        space.by_scope(_numbers(reached, space.size)),
+        space.by_scope(numbers_of(reached, space.size).tolist()),
         _families(features),
-        space.by_scope(_numbers(flaky, space.size)),
+        space.by_scope(numbers_of(flaky, space.size).tolist()),
         _families(flaky_features),
         tuple(sorted((m for m in measured if m.problem), key=lambda m: m.case)),
         sum(m.seconds for m in alive),
@@ -90,18 +91,6 @@ def _feature_bits(measured: Measured, numbers: dict[str, int]) -> Bits:
     shown = np.zeros(len(numbers), bool)
     shown[[numbers[feature] for feature in measured.features]] = True
     return np.packbits(shown)
-
-
-def _union(rows: Iterator[Bits], size: int) -> Bits:
-    union = np.zeros((size + 7) // 8, np.uint8)
-    for row in rows:
-        union |= row
-    return union
-
-
-def _numbers(bits: Bits, size: int) -> list[int]:
-    numbers: list[int] = np.flatnonzero(np.unpackbits(bits, count=size)).tolist()
-    return numbers
 
 
 def _families(features: Iterable[str]) -> dict[str, int]:
@@ -145,8 +134,9 @@ def write(out: Path, entries: Mapping[str, Path], chosen: Sequence[Measured], sp
         text = bytearray()
         for measured in sorted(chosen, key=lambda m: (found.get(m.case, 0.0), m.case)):
             _put(part / f"{measured.case}.json", decode(entries[measured.case].read_bytes()).canonical + b"\n")
-            fresh = space.pack(_numbers(measured.reached() & ~known, space.size))
-            known |= measured.reached()
+            reached = measured.reached()
+            fresh = space.pack(numbers_of(reached & ~known, space.size).tolist())
+            known |= reached
             at = found.get(measured.case, time.time())
             text += Line(measured.case, list(measured.features), fresh, at).to_bytes()
         _put(part / FEATURES, bytes(text))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzzer.campaign.cover import cover, project, telling
+from fuzzer.campaign.cover import cover, extent, numbers_of, project
 
 SIZE = 19
 
@@ -64,8 +64,10 @@ def test_it_costs_at_most_what_the_greedy_rule_promises(problem: tuple[list[set[
 def test_only_what_tells_entries_apart_needs_to_be_looked_at(problem: tuple[list[set[int]], list[float]]) -> None:
     sets, costs = problem
     rows = [bits(s) for s in sets]
-    columns = telling(iter(rows), SIZE)
-    assert set(columns.tolist()) == union(sets) - set.intersection(*sets)
+    some, every = extent(iter(rows), SIZE)
+    assert set(numbers_of(some, SIZE).tolist()) == union(sets)
+    assert set(numbers_of(every, SIZE).tolist()) == set.intersection(*sets)
+    columns = numbers_of(some & ~every, SIZE)
     chosen = cover([project(row, columns) for row in rows], costs)
     assert union([sets[i] for i in chosen]) == union(sets)
 
