@@ -52,6 +52,8 @@ class Measured:
     """Reached by one; empty where there are none."""
     problem: str = ""
     """Why it cannot be kept: how it died, or what went wrong."""
+    unwatched: str = ""
+    """Why blocks were not reported, or not all of them, where they should have been."""
 
     @property
     def cost(self) -> float:
@@ -96,6 +98,15 @@ def _packed(reached: npt.NDArray[np.bool_]) -> bytes:
     return zlib.compress(np.packbits(reached).tobytes(), _FAST)
 
 
+@dataclass(frozen=True)
+class _Run:
+    features: set[str]
+    blocks: npt.NDArray[np.bool_]
+    """By number."""
+    seconds: float
+    unwatched: str
+
+
 class Bench:
     """Measures entries. Safe for use by several threads at once: every run has an executor of its own."""
 
@@ -118,19 +129,20 @@ class Bench:
             if isinstance(run, str):
                 return Measured(case.id, size=len(case.canonical), problem=run)
             runs.append(run)
-        (one, blocks_one, seconds_one), (two, blocks_two, seconds_two) = runs
+        one, two = runs
         return Measured(
             case.id,
-            min(seconds_one, seconds_two),
+            min(one.seconds, two.seconds),
             len(case.canonical),
-            tuple(sorted(one & two)),
-            tuple(sorted(one ^ two)),
-            _packed(blocks_one & blocks_two),
-            _packed(flaky) if (flaky := blocks_one ^ blocks_two).any() else b"",
+            tuple(sorted(one.features & two.features)),
+            tuple(sorted(one.features ^ two.features)),
+            _packed(one.blocks & two.blocks),
+            _packed(flaky) if (flaky := one.blocks ^ two.blocks).any() else b"",
+            unwatched=one.unwatched or two.unwatched,
         )
 
-    def _once(self, case: Case) -> tuple[set[str], npt.NDArray[np.bool_], float] | str:
-        """Features, blocks and seconds of a run in a fresh executor with every block armed; or why there are none."""
+    def _once(self, case: Case) -> _Run | str:
+        """A run in a fresh executor with every block armed; or why there is none."""
         hits = Hits(self.space) if self.space.size else None
         executor = Executor(self._zygote.path, self._limits, self._scratch, hits=hits)
         try:
@@ -142,7 +154,8 @@ class Bench:
             reached = np.zeros(self.space.size, bool)
             if hits is not None:
                 reached[hits.take()] = True
-            return set(answer.message["features"]), reached, answer.elapsed_s
+            unwatched = str(answer.message.get("unwatched", ""))
+            return _Run(set(answer.message["features"]), reached, answer.elapsed_s, unwatched)
         finally:
             executor.close()
             if hits is not None:
@@ -196,7 +209,8 @@ class Kept:
                     measured = Measured.from_bytes(line, size)
                 except ValueError:
                     continue  # cut off by a kill: measured again
-                self.found[measured.case] = measured
+                if not measured.unwatched:  # what kept blocks from being seen may be gone now
+                    self.found[measured.case] = measured
         if line and not line.endswith(b"\n"):
             self._write(b"\n")
         return True

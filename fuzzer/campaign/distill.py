@@ -241,13 +241,15 @@ def _measure(
         basis = {"libraries": space.to_json(), "versions": versions.installed(), "fuzzer": __version__}
         kept = Kept(state, basis, space.size)
         left = [path for name, path in entries.items() if name not in kept.found]
-        done = len(entries) - len(left)
+        done, unwatched = len(entries) - len(left), ""
         screen.measured(done, len(entries), None)
         with closing(Bench(zygote, space, scratch).measure_all(left, workers)) as measuring:
             for measured in measuring:
                 kept.add(measured)
                 done += 1
                 screen.measured(done, len(entries), measured)
+                if measured.unwatched != unwatched and (unwatched := measured.unwatched):
+                    screen.say(unwatched)
         return space, [kept.found[name] for name in entries]
     finally:
         zygote.stop()

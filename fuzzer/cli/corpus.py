@@ -105,7 +105,7 @@ def summary(distilled: Distilled, new: Path, seconds: float) -> list[str]:
         " (in one run of two, never in both: not counted above)",
     ]
     if distilled.dead:
-        said.append(f"left out  {len(distilled.dead)} entries that did not run to their end:")
+        said.append(f"left out  {len(distilled.dead)} that did not run to their end:")
         said += [f"          {measured.case} {measured.problem}" for measured in distilled.dead]
     said += [f"time      {_duration(seconds)}", f"{new} is ready: python -m fuzzer --corpus {new}"]
     return said
