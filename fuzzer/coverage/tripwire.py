@@ -15,6 +15,7 @@ the space as JSON; at `states_at`, on a page of its own, the bytes. Owner's side
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import mmap
 import os
@@ -45,7 +46,7 @@ class Hits:
     """The blocks that executors ran, in memory that outlives them. Not safe for use by several threads at once."""
 
     def __init__(self, space: BlockSpace) -> None:
-        """Nothing is known yet. Raises `OSError` where a library of the space is gone from the disk."""
+        """Nothing is known yet."""
         entries = [{**entry, "identity": _identity(entry["module"])} for entry in space.to_json()]
         text = json.dumps(entries).encode()
         states_at = -(-(_JSON_AT + len(text)) // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -104,8 +105,11 @@ def _positions(data: bytes, value: int) -> Iterator[int]:
 
 
 def _identity(path: str) -> list[int]:
-    """What changes when a file is replaced or written to."""
-    found = os.stat(path)  # noqa: PTH116  (a path of /proc, as it is)
+    """What changes when a file is replaced or written to. Empty for one that is gone."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (a path of /proc, as it is)
+    except OSError:
+        return []
     return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
 
 
@@ -207,22 +211,32 @@ def _add(native: ctypes.CDLL, loaded: dict[str, int], entry: Library, identity: 
     if entry.module not in loaded:
         raise _Refused(f"{name} is not loaded")
     try:
-        if _identity(entry.module) != identity:
-            raise _Refused(f"{name} was replaced since the campaign began; start again")
+        if not identity or _identity(entry.module) != identity:
+            raise _Refused(f"{name} was replaced since its blocks were found; start again")
         addresses = tables.addresses_of(entry.table)
     except (OSError, tables.DamagedTable) as reason:
         raise _Refused(f"{name}: {reason}") from reason
     if len(addresses) != entry.count:
         raise _Refused(f"{name}: {entry.table} has {len(addresses)} blocks instead of {entry.count}")
-    _check(native.tripwire_add(loaded[entry.module], addresses.ctypes.data, entry.count, first), name)
+    error = native.tripwire_add(loaded[entry.module], addresses.ctypes.data, entry.count, first)
+    if error in (errno.EACCES, errno.EPERM):
+        raise PermissionError(error, os.strerror(error))
+    _check(error, name)
+
+
+_ERRORS = {
+    errno.EALREADY: "this process has been armed before",
+    errno.ENOENT: "no loaded library has its address",
+    errno.EINVAL: "the addresses in its table do not ascend",
+    errno.EFAULT: "its table has blocks outside of its code",
+    errno.E2BIG: "there are too many libraries",
+}
+"""What the errors of `tripwire.c` mean; others are the kernel's."""
 
 
 def _check(error: int, what: str) -> None:
     if error:
-        reason = OSError(error, os.strerror(error))
-        if isinstance(reason, PermissionError):
-            raise reason
-        raise _Refused(f"{what}: {reason.strerror}") from reason
+        raise _Refused(f"{what}: {_ERRORS.get(error, os.strerror(error))}")
 
 
 @cache
