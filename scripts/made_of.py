@@ -1,8 +1,8 @@
 """Measures what every op is made of: the TensorFlow operators of its graph, the TFLite operators of its flatbuffer.
 
 `python -m scripts.made_of` writes `fuzzer/coverage/reached/made_of.json`, from which the coverage report says which op
-of ours leads to a kernel. Drawn cases of a single op, converted in float32 by the plain road, two of each dtype and
-rank that it takes. Run it after ops were added; an op that is not in the file yet is looked up by the names in its code.
+of ours leads to a kernel. Drawn cases of a single op, converted in float32: three of each dtype that it takes by the
+plain road, one by each road over Keras. Run it after ops were added; an op that is not in the file yet is looked up by the names in its code.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzzer.case import Case, Conversion, decode
+from fuzzer.case.conversion import KERAS_ENTRIES
 from fuzzer.execute import target
 from fuzzer.execute.stage import StageCell
 from fuzzer.execute.target import load, prepare
@@ -48,8 +49,15 @@ def cases_of(op: Op) -> list[Case]:
     """Drawn cases of one op, spread over the dtypes it takes."""
     wanted = [(dtype, seed) for seed in range(CASES_PER_DTYPE) for dtype in op.dtypes]
     drawn = [drawn_case(op, seed, dtype) for dtype, seed in wanted[: max(MAX_CASES, len(op.dtypes))]]
-    plain = Conversion(entry=op.entries[0] if op.entries else "concrete_function", switches=dict(op.switches))
-    return [replace(case, conversion=plain.repaired()) for case in drawn]
+    road = op.entries[0] if op.entries else "concrete_function"
+    found = [_over(case, road, op) for case in drawn]
+    if op.keras is not None:  # only over Keras are recurrent layers fused
+        found += [_over(drawn[0], entry, op) for entry in KERAS_ENTRIES if not op.entries or entry in op.entries]
+    return found
+
+
+def _over(case: Case, entry: str, op: Op) -> Case:
+    return replace(case, conversion=Conversion(entry=entry, switches=dict(op.switches)).repaired())
 
 
 def main() -> None:

@@ -1,0 +1,147 @@
+"""What a native function belongs to, by its name: a kernel, a converter pass, an operator class, a namespace.
+
+The names are those of the block tables: scopes and name, with or without template arguments. Where the source has one
+file for a pass and its rewrite patterns, the linker keeps their functions together, so a pattern belongs to the pass
+that its address follows: in TensorFlow 2.21 all of `transforms/{prepare_tf,legalize_tf,optimize}.cc` come out right,
+which can be seen by the names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+KINDS = {
+    "kernel": "TFLite kernels",
+    "pass": "converter passes with their rewrite patterns",
+    "operator": "operator classes of the converter's dialect",
+    "node": "nodes that the XNNPACK delegate takes",
+    "microkernel": "XNNPACK microkernels",
+    "namespace": "everything else, by namespace",
+}
+"""What a function can belong to, in the order of the report."""
+
+NEAR_BYTES = 256 << 10
+"""Two patterns of one source file are never further apart: 210 kB is the most in TensorFlow 2.21, and the next object
+file with patterns of no pass begins after 2.8 MB."""
+
+_KERNEL = re.compile(r"(tflite::ops::(?:builtin|custom)::[a-z]\w*)::")
+_NODE = re.compile(r"tflite::xnnpack::Subgraph::Visit(\w+)Node$")
+_MICROKERNEL = re.compile(r"xnn_(\w+?)_ukernel_")
+_XNN = re.compile(r"(xnn_[a-z]+)_")
+_OPERATOR = re.compile(r"mlir::TFL::(?:detail::)?(\w+?Op)(?:GenericAdaptor|GenericAdaptorBase|Adaptor)?::")
+_PASS = re.compile(r"(?P<scope>(?:\w+::)*?)(?:impl::)?(?P<name>\w+?Pass)(?:Base)?::")
+_DEEPER = ("mlir::quant::stablehlo", "tflite::ops::builtin", "tflite::ops::custom")
+"""Namespaces of three levels that are worth telling apart; of all others two levels are."""
+_REWRITE = "::matchAndRewrite"
+_RUN = "::runOnOperation"
+_NUMBERED = re.compile(r"^anonymous_\d+")
+"""What LLVM's TableGen puts before the name of a pattern that stands in a loop: the number of a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a function belongs: one of `KINDS`, the group in it, and the rewrite pattern it is, if it is one."""
+
+    kind: str
+    group: str
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of a library: its plain name, where it begins, and its place."""
+
+    name: str
+    address: int
+    place: Place
+
+
+def functions(names: Sequence[str], addresses: Sequence[int]) -> list[Function]:
+    """The functions of a library with their places. `addresses` are ascending virtual addresses, one a name."""
+    plain = [plain_name(name) for name in names]
+    classes = {name.removesuffix(_RUN).removeprefix("mlir::") for name in plain if name.endswith(_RUN)}
+    passes = {f"mlir::{name}" for name in classes if not name.endswith("::Pass")}
+    patterns = {name.removesuffix(_REWRITE) for name in plain if name.endswith(_REWRITE)}
+    found: list[Function] = []
+    owner, owner_at = "", 0
+    for name, address in zip(plain, addresses, strict=True):
+        scope = _pattern_of(name, patterns)
+        if address - owner_at > NEAR_BYTES:
+            owner = ""
+        if scope:
+            place = Place("pass", owner or f"patterns of no pass in {_namespace(scope)}", pattern_name(scope))
+            owner_at = address
+        else:
+            place = _place(name, passes)
+            if name.endswith(_RUN) and place.kind == "pass":
+                owner, owner_at = place.group, address
+        found.append(Function(name, address, place))
+    return found
+
+
+@cache
+def plain_name(name: str) -> str:
+    """A name without template arguments, parameters and anonymous namespaces."""
+    name = name.replace("(anonymous namespace)::", "").replace("(…)::", "")
+    if "<" not in name and "(" not in name:
+        return name
+    name = name.replace("operator()", "operator\0")
+    kept, depth = [], 0
+    for character in name:
+        if character in "<(":
+            depth += 1
+        elif character in ">)":
+            depth -= 1
+        elif depth == 0:
+            kept.append(character)
+    return "".join(kept).replace("\0", "()")
+
+
+def pattern_name(scope: str) -> str:
+    """The name of a rewrite pattern, of the class that it is."""
+    return _NUMBERED.sub("", scope.rpartition("::")[2])
+
+
+def _pattern_of(name: str, patterns: set[str]) -> str:
+    """The class of a rewrite pattern that a function is a member of, or a lambda in one; empty for others."""
+    if not name.startswith("mlir::"):
+        return ""
+    parts = name.split("::")
+    for end in range(len(parts) - 1, 1, -1):
+        scope = "::".join(parts[:end])
+        if scope in patterns:
+            return scope
+    return ""
+
+
+def _place(name: str, passes: Iterable[str]) -> Place:
+    if found := _KERNEL.match(name):
+        return Place("kernel", found[1])
+    if found := _NODE.match(name):
+        return Place("node", found[1])
+    if found := _MICROKERNEL.match(name):
+        return Place("microkernel", found[1])
+    if name.startswith("mlir::"):
+        scope = name.rpartition("::")[0]
+        if scope in passes:
+            return Place("pass", scope)
+        if (found := _PASS.match(name)) and (made := found["scope"] + found["name"]) in passes:
+            return Place("pass", made)
+        if found := _OPERATOR.match(name):
+            return Place("operator", f"mlir::TFL::{found[1]}")
+    return Place("namespace", _namespace(name))
+
+
+def _namespace(name: str) -> str:
+    """The outer scopes of a name; for C functions of XNNPACK what they do, for others a word."""
+    if "::" not in name:
+        found = _XNN.match(name)
+        if found:
+            return found[1]
+        return "static initialisers" if name.startswith("_GLOBAL_") else "functions without a namespace"
+    parts = name.split("::")
+    depth = 3 if name.startswith(_DEEPER) else 2
+    return "::".join(parts[: max(1, min(depth, len(parts) - 1))])
