@@ -2,7 +2,8 @@
 
 `python -m scripts.made_of` writes `fuzzer/coverage/reached/made_of.json`, from which the coverage report says which op
 of ours leads to a kernel. Drawn cases of a single op, converted in float32: three of each dtype that it takes by the
-plain road, one by each road over Keras. Run it after ops were added; an op that is not in the file yet is looked up by the names in its code.
+plain road, one by each road over Keras. Run it after ops were added; until then an op is looked up by the names of
+TensorFlow's functions in its code.
 """
 
 from __future__ import annotations

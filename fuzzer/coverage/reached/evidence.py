@@ -7,29 +7,18 @@ out and said in one line; only a corpus without anything to tell is an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fuzzer.campaign.corpus import FEATURES, Line
+from fuzzer.coverage import tables
 from fuzzer.coverage.space import BlockSpace, Library, unpack
 from fuzzer.errors import UserError
-
-
-class BlockTable(Protocol):
-    """What is used of a block table (`fuzzer.coverage.tables.Table`)."""
-
-    addresses: NDArray[np.uint64]
-    """u64[n], ascending: where each block begins, virtual addresses of the file."""
-    functions: NDArray[np.uint32]
-    """u32[n]: the function of each block, an index into `names`."""
-    indirect: NDArray[np.bool_]
-    """bool[n]: blocks that only a jump table leads to."""
-    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -37,7 +26,7 @@ class Module:
     """A library with its table and what was reached of it."""
 
     library: Library
-    table: BlockTable
+    table: tables.Table
     first_line: NDArray[np.int32]
     """i32[n]: the place in `Evidence.lines` of the line that reached the block first; -1: never reached."""
 
@@ -59,11 +48,10 @@ class Evidence:
     """One sentence each: what was left out and why."""
 
 
-def read(corpus: Path, blocks_file: Path, read_table: Callable[[Path], BlockTable]) -> Evidence:
+def read(corpus: Path, blocks_file: Path) -> Evidence:
     """Reads a corpus. `blocks_file` names the libraries that its blocks belong to.
 
-    `read_table` raises `OSError` or `ValueError` for a table that is not there or damaged. Raises `UserError` where
-    there is no corpus or nothing in it.
+    Raises `UserError` where there is no corpus or nothing in it.
     """
     lines, problems = read_lines(corpus)
     space, said = _space(blocks_file)
@@ -71,8 +59,8 @@ def read(corpus: Path, blocks_file: Path, read_table: Callable[[Path], BlockTabl
     modules: list[Module] = []
     for library in space.libraries:
         try:
-            modules.append(_module(library, lines, read_table))
-        except (OSError, ValueError) as broken:
+            modules.append(_module(library, lines))
+        except (OSError, tables.DamagedTable) as broken:
             reason = broken.strerror if isinstance(broken, OSError) and broken.strerror else str(broken)
             problems.append(
                 f"the block table of {Path(library.module).name} cannot be read ({reason}): nothing is said of "
@@ -123,11 +111,13 @@ def _space(blocks_file: Path) -> tuple[BlockSpace, list[str]]:
         return BlockSpace(), [f"{blocks_file} is damaged ({broken}); features alone. The next campaign writes it anew"]
 
 
-def _module(library: Library, lines: Sequence[Line], read_table: Callable[[Path], BlockTable]) -> Module:
-    """Raises `OSError` or `ValueError` when the table is not there, damaged, or not the one that was used."""
-    table = read_table(Path(library.table))
+def _module(library: Library, lines: Sequence[Line]) -> Module:
+    """Raises `OSError` or `DamagedTable` when the table is not there, damaged, or not the one that was used."""
+    table = tables.read(library.table)
     if len(table.addresses) != library.count:
-        raise ValueError(f"it holds {len(table.addresses)} blocks and not {library.count}: it is another release's")
+        raise tables.DamagedTable(
+            f"it holds {len(table.addresses)} blocks and not {library.count}: it is another release's"
+        )
     first = np.full(library.count, -1, np.int32)
     for number in range(len(lines) - 1, -1, -1):  # backwards: the earliest is written last
         packed = lines[number].blocks.get(library.digest)

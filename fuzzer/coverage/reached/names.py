@@ -1,9 +1,11 @@
 """What a native function belongs to, by its name: a kernel, a converter pass, an operator class, a namespace.
 
-The names are those of the block tables: scopes and name, with or without template arguments. Where the source has one
-file for a pass and its rewrite patterns, the linker keeps their functions together, so a pattern belongs to the pass
-that its address follows: in TensorFlow 2.21 all of `transforms/{prepare_tf,legalize_tf,optimize}.cc` come out right,
-which can be seen by the names.
+The names are those of the block tables: scopes and name with template arguments. A template of somebody else's belongs
+to the first argument that is the converter's or the runtime's: `mlir::Op<mlir::TFL::AddOp, ...>` to the class `AddOp`.
+
+The source has one file for a pass and its rewrite patterns, and the linker keeps the functions of a file together: a
+pattern belongs to the pass whose `runOnOperation` its address follows. Of TensorFlow 2.21 all patterns that could be
+checked by their names came out right (`prepare_tf.cc`, `legalize_tf.cc`, `optimize.cc`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ KINDS = {
     "operator": "operator classes of the converter's dialect",
     "node": "nodes that the XNNPACK delegate takes",
     "microkernel": "XNNPACK microkernels",
-    "namespace": "everything else, by namespace",
+    "namespace": "the rest of converter and runtimes, by namespace",
+    "library": "other libraries that are built in, by namespace",
 }
 """What a function can belong to, in the order of the report."""
 
@@ -27,10 +30,18 @@ NEAR_BYTES = 256 << 10
 """Two patterns of one source file are never further apart: 210 kB is the most in TensorFlow 2.21, and the next object
 file with patterns of no pass begins after 2.8 MB."""
 
+_OWN = re.compile(r"(?:mlir::(?:TFL|odml|quant\w*)|tflite|toco)::[\w:]*")
 _KERNEL = re.compile(r"(tflite::ops::(?:builtin|custom)::[a-z]\w*)::")
 _NODE = re.compile(r"tflite::xnnpack::Subgraph::Visit(\w+)Node$")
 _MICROKERNEL = re.compile(r"xnn_(\w+?)_ukernel_")
 _XNN = re.compile(r"(xnn_[a-z]+)_")
+_WORD = re.compile(r"(TfLite|LiteRt|Lrt|[a-z]+(?=_))")
+_SUBJECT = re.compile(
+    r"(?:mlir::(?:TFL|odml|quant)|tflite|toco|litert|ruy|gemmlowp|xnn_|TfLite|LiteRt|Lrt"
+    # Static functions of XNNPACK's operators, tensors and microkernel tables, and its microkernels in C++.
+    r"|(?:init|setup|create|reshape|unary|binary|binaryc|rbinaryc)_)"
+)
+"""What is the matter of this project; all else is a library that it uses."""
 _OPERATOR = re.compile(r"mlir::TFL::(?:detail::)?(\w+?Op)(?:GenericAdaptor|GenericAdaptorBase|Adaptor)?::")
 _PASS = re.compile(r"(?P<scope>(?:\w+::)*?)(?:impl::)?(?P<name>\w+?Pass)(?:Base)?::")
 _DEEPER = ("mlir::quant::stablehlo", "tflite::ops::builtin", "tflite::ops::custom")
@@ -61,10 +72,11 @@ class Function:
 
 def functions(names: Sequence[str], addresses: Sequence[int]) -> list[Function]:
     """The functions of a library with their places. `addresses` are ascending virtual addresses, one a name."""
-    plain = [plain_name(name) for name in names]
+    plain = [own_name(name) for name in names]
     classes = {name.removesuffix(_RUN).removeprefix("mlir::") for name in plain if name.endswith(_RUN)}
     passes = {f"mlir::{name}" for name in classes if not name.endswith("::Pass")}
-    patterns = {name.removesuffix(_REWRITE) for name in plain if name.endswith(_REWRITE)}
+    written = {plain_name(name) for name in names if _REWRITE in name}
+    patterns = {name.removesuffix(_REWRITE) for name in written if name.endswith(_REWRITE) and _OWN.match(name)}
     found: list[Function] = []
     owner, owner_at = "", 0
     for name, address in zip(plain, addresses, strict=True):
@@ -72,8 +84,10 @@ def functions(names: Sequence[str], addresses: Sequence[int]) -> list[Function]:
         if address - owner_at > NEAR_BYTES:
             owner = ""
         if scope:
-            place = Place("pass", owner or f"patterns of no pass in {_namespace(scope)}", pattern_name(scope))
-            owner_at = address
+            theirs = owner.startswith(_namespace(scope) + "::")
+            group = owner if theirs else f"patterns of no pass in {_namespace(scope)}"
+            place = Place("pass", group, pattern_name(scope))
+            owner_at = address if name.endswith(_REWRITE) else owner_at
         else:
             place = _place(name, passes)
             if name.endswith(_RUN) and place.kind == "pass":
@@ -82,10 +96,18 @@ def functions(names: Sequence[str], addresses: Sequence[int]) -> list[Function]:
     return found
 
 
+def own_name(name: str) -> str:
+    """The plain name; of somebody else's template the first argument that is the converter's or the runtime's too."""
+    plain = plain_name(name)
+    if "<" not in name or _OWN.match(plain):
+        return plain
+    told = _OWN.search(name, name.index("<"))
+    return f"{told[0].rstrip(':')}::{plain.rpartition('::')[2]}" if told else plain
+
+
 @cache
 def plain_name(name: str) -> str:
     """A name without template arguments, parameters and anonymous namespaces."""
-    name = name.replace("(anonymous namespace)::", "").replace("(…)::", "")
     if "<" not in name and "(" not in name:
         return name
     name = name.replace("operator()", "operator\0")
@@ -132,16 +154,14 @@ def _place(name: str, passes: Iterable[str]) -> Place:
             return Place("pass", made)
         if found := _OPERATOR.match(name):
             return Place("operator", f"mlir::TFL::{found[1]}")
-    return Place("namespace", _namespace(name))
+    return Place("namespace" if _SUBJECT.match(name) else "library", _namespace(name))
 
 
 def _namespace(name: str) -> str:
-    """The outer scopes of a name; for C functions of XNNPACK what they do, for others a word."""
+    """The outer scopes of a name; the first word of a C function."""
     if "::" not in name:
-        found = _XNN.match(name)
-        if found:
-            return found[1]
-        return "static initialisers" if name.startswith("_GLOBAL_") else "functions without a namespace"
+        found = _XNN.match(name) or _WORD.match(name)
+        return f"{found[1]}…" if found else "functions without a namespace"
     parts = name.split("::")
     depth = 3 if name.startswith(_DEEPER) else 2
     return "::".join(parts[: max(1, min(depth, len(parts) - 1))])

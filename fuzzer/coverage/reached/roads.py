@@ -19,7 +19,7 @@ from typing import Any
 from fuzzer.ops import Op
 
 MADE_OF = Path(__file__).with_name("made_of.json")
-MAX_OPS = 3
+MAX_OPS = 2
 """Ops that are named for one operator: the plainest."""
 NOTHING = "no op of ours"
 
@@ -84,7 +84,6 @@ _NO_ROAD = (
 )
 _KERNEL_NOTES = {
     "densify": "optimizations sparsity, where an operator takes no sparse weights",
-    "call_once_kernel": "a table or a variable with an initialiser, over saved_model",
     "quantize": "schemes int8 and int16x8",
     "dequantize": "schemes dynamic and float16",
 }
@@ -94,6 +93,9 @@ _ALIASES = {
     "batchmm": "batchmatmul",
     "bmm": "batchmatmul",
     "concat": "concatenation",
+    "fakequant": "fakequantwithminmaxvars",
+    "not": "logicalnot",
+    "matmul": "fullyconnected",
     "conv": "conv2d",
     "depthwiseconv": "depthwiseconv2d",
     "fc": "fullyconnected",
@@ -107,11 +109,18 @@ _ALIASES = {
     "tposeconv": "transposeconv",
 }
 """Words of the converter for operators that are called otherwise in the flatbuffer, squashed."""
-_PLUMBING = frozenset({"const", "identity", "identityn", "noop", "placeholder", "partitionedcall", "cast"})
-_LOOSE = frozenset({"shape", "rank", "range", "size", "real", "all", "any", "where", "if", "fill", "min", "max", "cast"})
-"""Operators whose names are everyday words: they count only where nothing else is in the name of a pattern."""
+_OTHERS = frozenset(
+    {
+        *("approxtopk", "assert", "batchnormwithglobalnormalization", "checknumerics", "placeholderwithdefault"),
+        *("preventgradient", "sigmoidgrad", "xlasharding"),
+    }
+)
+"""TensorFlow operators that the converter rewrites (`prepare_tf.cc`, `legalize_tf.cc`) and that no table holds."""
+_PLUMBING = frozenset({"const", "identity", "identityn", "noop", "placeholder", "partitionedcall"})
+_LOOSE = frozenset({"shape", "rank", "range", "size", "real", "all", "any", "where", "if", "fill", "min", "max"})
+"""Operators whose names are everyday words: they count where `Op` follows, or where a pattern is about one operator."""
 _TOKENS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+D(?![a-z])|\d+")
-_RECURSIVE_VERSION = re.compile(r"(?:v\d|native)$")
+_VERSION = re.compile(r"(?:v\d|native)$")
 _WHOLE = re.compile(r"(?:Legalize|ConvertTF)(?P<op>[A-Z]\w*?)(?:Op)?(?:Pattern)?$")
 _CALLED = re.compile(r"\btf\.(?:\w+\.)*(\w+)")
 
@@ -132,24 +141,23 @@ class Roads:
     def __init__(self, ops: Mapping[str, Op], operators: Iterable[str] = ()) -> None:
         """`ops` are those that the generator knows, `operators` names of TFLite operators without an op of ours."""
         made = made_of()
-        ways: dict[str, list[tuple[int, str]]] = {}
+        ways: dict[str, list[tuple[bool, int, int, str]]] = {}
         for name, op in ops.items():
             words, length = _words_of(made[name]) if name in made else (_called_by(op), 0)
             for word in words - _PLUMBING:
-                ways.setdefault(word, []).append((length, name))
-        self._ways = {word: tuple(name for _, name in sorted(found)) for word, found in ways.items()}
-        self._known = set(self._ways) | {squash(name) for name in operators} | set(_ALIASES)
-        self._known -= _PLUMBING - {"cast"}
+                ways.setdefault(word, []).append((squash(name) != word, length, len(name), name))
+        self._ways = {word: tuple(found[-1] for found in sorted(ways_there)) for word, ways_there in ways.items()}
+        self._known = {*self._ways, *map(squash, operators), *_ALIASES, *_OTHERS} - _PLUMBING
 
     def kernel(self, kernel: str) -> Road:
         """The road to a kernel: the last part of `tflite::ops::builtin::conv`."""
         operators = KERNEL_OPERATORS.get(kernel, (kernel.upper(),))
         ways = {operator: self._ways.get(squash(operator), ()) for operator in operators}
         ops = [op for found in ways.values() for op in found[:MAX_OPS]]
+        if kernel in _KERNEL_NOTES:
+            return Road(tuple(dict.fromkeys(ops)), _KERNEL_NOTES[kernel], True)
         if ops:
             return _of_ops(dict.fromkeys(ops), "")
-        if kernel in _KERNEL_NOTES:
-            return Road((), _KERNEL_NOTES[kernel], True)
         return Road((), f"{NOTHING} becomes {' or '.join(operators[:2])}", False)
 
     def node(self, node: str) -> Road:
@@ -165,7 +173,7 @@ class Roads:
             for pattern, needs in table:
                 if re.search(pattern, name):
                     return Road((), needs, way)
-        return Road((), "not known: nothing that we set runs it", False)
+        return Road((), "not known: no option of ours is known to run it", False)
 
     def pattern(self, owner: str, pattern: str) -> Road:
         """The road to a rewrite pattern of the pass `owner`."""
@@ -192,11 +200,11 @@ class Roads:
     def _operators_in(self, pattern: str) -> list[str]:
         """The operators that the name of a pattern holds, longest names first, in order."""
         whole = _WHOLE.match(pattern)
-        if whole and (squash(whole["op"]) in self._known or not self._spotted(whole["op"])):
+        if whole and squash(whole["op"]) in self._known:
             return [whole["op"]]
         spotted = self._spotted(pattern)
-        firm = [word for word in spotted if squash(word) not in _LOOSE]
-        return list(dict.fromkeys(firm or spotted))
+        firm = [w for w in spotted if squash(w) not in _LOOSE or f"{w}Op" in pattern or pattern.startswith("Legalize")]
+        return list(dict.fromkeys(firm))
 
     def _spotted(self, pattern: str) -> list[str]:
         tokens = [token for token in _TOKENS.findall(pattern) if token not in ("TFL", "TF", "AF")]
@@ -236,7 +244,7 @@ def _words_of(made: Mapping[str, Iterable[str]]) -> tuple[set[str], int]:
     """The operators of an op before and after conversion, with and without version, and how many there are."""
     before = {squash(name) for name in made["tensorflow"]} - _PLUMBING
     words = before | {squash(name) for name in made["tflite"]}
-    words |= {_RECURSIVE_VERSION.sub("", word) for word in words}
+    words |= {_VERSION.sub("", word) for word in words}
     return words, len(before) + len(list(made["tflite"]))
 
 
