@@ -125,6 +125,7 @@ class Driver:
         self._made: OrderedDict[bytes, Candidate] = OrderedDict()
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
         self._saved: dict[str, int] = {}
+        self._kinds: set[str] = set()
         self._last_end = time.monotonic()
 
     # --- what libFuzzer calls ---------------------------------------------------------------------------
@@ -293,14 +294,16 @@ class Driver:
                 time.sleep(0.2)
 
     def _suspect(self, case: Case, verdict: Verdict, log: str) -> bool:
-        """Saves a suspicion; whether it is the first of its kind."""
-        ops = sorted({node.op for node in case.model.nodes})
-        key = f"{key_of(verdict, case.conversion.scheme)}|{sorted(verdict.runtimes)}|{ops}"
+        """Saves a suspicion; whether it is the first of its kind, whatever the ops."""
+        ops, kind = sorted({node.op for node in case.model.nodes}), key_of(verdict, case.conversion.scheme)
+        key = f"{kind}|{sorted(verdict.runtimes)}|{ops}"
         self._saved[key] = self._saved.get(key, 0) + 1
         if self._saved[key] <= SAVED_PER_KEY:
             found = datetime.now(UTC).isoformat(timespec="seconds")
             inbox.save(Path(self.config.crashes), Suspicion(case, verdict, found, log))
-        return self._saved[key] == 1
+        first = kind not in self._kinds
+        self._kinds.add(kind)
+        return first
 
     def _tell(self, event: dict[str, Any]) -> None:
         line = json.dumps(event, separators=(",", ":")).encode() + b"\n"

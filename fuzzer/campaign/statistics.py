@@ -78,7 +78,7 @@ class Statistics:
         self.by_scope: dict[str, int] = {}
         """Native blocks reached by scope."""
         self._features: set[str] = set()
-        self._space = BlockSpace()
+        self.space = BlockSpace()
         self._blocks = bytearray()
         self._under_test_s = self._wall_s = 0.0
         self._recent: deque[tuple[float, int]] = deque()
@@ -172,18 +172,18 @@ class Statistics:
 
     def watch(self, space: BlockSpace, known: Sequence[int]) -> None:
         """From now on native blocks are counted; `known` are those that the corpus brings along."""
-        self._space, self._blocks = space, bytearray(space.size)
+        self.space, self._blocks = space, bytearray(space.size)
         self.by_scope = space.by_scope(())
         self._hit(known)
 
     def _hit(self, numbers: Sequence[int]) -> None:
         """Counts blocks once each: two workers may find the same one."""
-        if not self._space.size:
+        if not self.space.size:
             return
         fresh = [number for number in numbers if not self._blocks[number]]
         for number in fresh:
             self._blocks[number] = 1
-        for scope, n in self._space.by_scope(fresh).items():
+        for scope, n in self.space.by_scope(fresh).items():
             self.by_scope[scope] += n
 
     @property
@@ -224,7 +224,7 @@ class Statistics:
             features=self.features,
             families=dict(self.families),
             blocks=dict(self.by_scope),
-            all_blocks=self._space.totals,
+            all_blocks=self.space.totals,
             overhead=round(self.overhead, 4),
             suspicions=self.suspicions,
             dismissed=self.dismissed,

@@ -198,7 +198,9 @@ class Supervisor:
 
     @property
     def _watches(self) -> bool:
-        return self.config.guidance.feedback == "native" or self.config.guidance.watch
+        # A target of one's own brings no library of TensorFlow's.
+        asked = self.config.guidance.feedback == "native" or self.config.guidance.watch
+        return asked and self.config.target == DEFAULT_TARGET
 
     @property
     def _space_file(self) -> Path:

@@ -52,7 +52,9 @@ class Parents:
             entry.seconds = entry.seconds * FADE + seconds
 
     def choose(self, rng: Random, uniform: bool = False) -> tuple[str, bytes]:
-        """An entry's id and bytes. Raises `IndexError` when there are none and `OSError` when its file is gone."""
+        """An entry's id and bytes. Raises `LookupError` when there are none and `OSError` when its file is gone."""
+        if not self._entries:
+            raise LookupError("no entries")
         drawn = [self._entries[rng.randrange(len(self._entries))] for _ in range(1 if uniform else TOURNAMENT)]
         best = max(drawn, key=lambda entry: entry.credit / entry.seconds)
         return best.id, best.load()
