@@ -8,14 +8,14 @@ TensorFlow's functions in its code.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fuzzer.case import Case, Conversion, decode
 from fuzzer.case.conversion import KERAS_ENTRIES
-from fuzzer.execute import target
+from fuzzer.disk import write_json
+from fuzzer.execute import Death, Executor, Limits, Zygote, target
 from fuzzer.execute.stage import StageCell
 from fuzzer.execute.target import load, prepare
 from fuzzer.ops import Op, registry
@@ -61,26 +61,28 @@ def _over(case: Case, entry: str, op: Op) -> Case:
     return replace(case, conversion=Conversion(entry=entry, switches=dict(op.switches)).repaired())
 
 
-def main() -> None:
-    """Measures all ops; one whose cases kill the executor keeps what the others showed."""
-    from fuzzer.disk import write_json
-    from fuzzer.execute import Death, Executor, Limits, Zygote
+def measured(executor: Executor, op: Op) -> dict[str, list[str]]:
+    """What one op is made of. Cases that kill the executor or raise tell nothing; the others do."""
+    before: set[str] = set()
+    after: set[str] = set()
+    for case in cases_of(op):
+        answer = executor.run({"case": case.canonical.decode()}, TIMEOUT_S)
+        if isinstance(answer, Death) or "bug" in answer.message:
+            continue
+        before.update(answer.message["tensorflow"])
+        after.update(answer.message["tflite"])
+    return {"tensorflow": sorted(before), "tflite": sorted(after)}
 
+
+def main() -> None:
+    """Measures all ops of the package and writes the file."""
     zygote = Zygote("scripts.made_of")
     zygote.wait_ready()
     executor = Executor(zygote.path, Limits(timeout_s=TIMEOUT_S))
-    found: dict[str, dict[str, list[str]]] = {}
+    found = {}
     for name, op in registry().items():
-        before: set[str] = set()
-        after: set[str] = set()
-        for case in cases_of(op):
-            answer = executor.run({"case": case.canonical.decode()}, TIMEOUT_S)
-            if isinstance(answer, Death) or "bug" in answer.message:
-                continue
-            before.update(answer.message["tensorflow"])
-            after.update(answer.message["tflite"])
-        found[name] = {"tensorflow": sorted(before), "tflite": sorted(after)}
-        print(json.dumps({name: found[name]}), flush=True)
+        found[name] = measured(executor, op)
+        print(name, *found[name]["tflite"], flush=True)
     executor.close()
     zygote.stop()
     write_json(FILE, found, indent=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fuzzer.coverage.reached.report import Group, Pattern, Unreached
 from fuzzer.coverage.reached.roads import KERNEL_OPERATORS, NOTHING, Road, Roads
@@ -31,13 +31,12 @@ def unreached(
         *_whole("kernel", groups, lambda name: roads.kernel(name.rpartition("::")[2]), seen),
         *_whole("node", groups, roads.node, seen),
         *_passes(groups, roads),
-        *_patterns(patterns, roads),
+        *_patterns(patterns, roads, {group.name for group in groups if group.run}),
     ]
     return tuple(sorted(found, key=lambda item: (item.kind, not item.open, -item.blocks, item.name)))
 
 
-def _whole(kind: str, groups: Sequence[Group], road: object, seen: set[str]) -> Iterable[Unreached]:
-    assert callable(road)
+def _whole(kind: str, groups: Sequence[Group], road: Callable[[str], Road], seen: set[str]) -> Iterable[Unreached]:
     by_name: dict[str, list[Group]] = {}
     for group in groups:
         if group.kind == kind:
@@ -46,7 +45,7 @@ def _whole(kind: str, groups: Sequence[Group], road: object, seen: set[str]) -> 
         dark = [group for group in places if group.tally.functions_reached == 0]
         if not dark:
             continue
-        way: Road = road(name)
+        way = road(name)
         short = name.rpartition("::")[2]
         operators = KERNEL_OPERATORS.get(short, (short.upper(),))
         where = " and ".join(sorted({group.scope for group in dark}))
@@ -69,10 +68,10 @@ def _passes(groups: Sequence[Group], roads: Roads) -> Iterable[Unreached]:
             yield Unreached("pass", group.name, group.scope, group.tally.blocks, way.ops, way.needs, way.open)
 
 
-def _patterns(patterns: Sequence[Pattern], roads: Roads) -> Iterable[Unreached]:
+def _patterns(patterns: Sequence[Pattern], roads: Roads, run: set[str]) -> Iterable[Unreached]:
     for pattern in patterns:
         if not pattern.tried and not _GENERATED.match(pattern.name):
-            way = roads.pattern(pattern.owner, pattern.name)
+            way = roads.pattern(pattern.owner, pattern.name, pattern.owner in run)
             yield Unreached("pattern", pattern.name, pattern.owner, pattern.tally.blocks, way.ops, way.needs, way.open)
 
 

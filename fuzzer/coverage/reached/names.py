@@ -44,6 +44,10 @@ _SUBJECT = re.compile(
 """What is the matter of this project; all else is a library that it uses."""
 _OPERATOR = re.compile(r"mlir::TFL::(?:detail::)?(\w+?Op)(?:GenericAdaptor|GenericAdaptorBase|Adaptor)?::")
 _PASS = re.compile(r"(?P<scope>(?:\w+::)*?)(?:impl::)?(?P<name>\w+?Pass)(?:Base)?::")
+_SIGN = re.compile(r"\boperator(?:\(\)|<=>|<<=?|>>=?|[<>]=?|->\*?)")
+"""Operators whose names hold brackets."""
+_HIDDEN = str.maketrans("<>()", "\1\2\3\4")
+_SHOWN = str.maketrans("\1\2\3\4", "<>()")
 _DEEPER = ("mlir::quant::stablehlo", "tflite::ops::builtin", "tflite::ops::custom")
 """Namespaces of three levels that are worth telling apart; of all others two levels are."""
 _REWRITE = "::matchAndRewrite"
@@ -107,10 +111,10 @@ def own_name(name: str) -> str:
 
 @cache
 def plain_name(name: str) -> str:
-    """A name without template arguments, parameters and anonymous namespaces."""
+    """A name without template arguments and parameters."""
     if "<" not in name and "(" not in name:
         return name
-    name = name.replace("operator()", "operator\0")
+    name = _SIGN.sub(lambda sign: sign[0].translate(_HIDDEN), name)
     kept, depth = [], 0
     for character in name:
         if character in "<(":
@@ -119,7 +123,7 @@ def plain_name(name: str) -> str:
             depth -= 1
         elif depth == 0:
             kept.append(character)
-    return "".join(kept).replace("\0", "()")
+    return "".join(kept).translate(_SHOWN)
 
 
 def pattern_name(scope: str) -> str:

@@ -74,6 +74,13 @@ _FLAGS = (
     (r"::DenseToSparsePass$", "optimizations sparsity, with pruned weights"),
     (r"::ModifyIONodesPass$", "a scheme with integer inputs and outputs"),
 )
+_PATTERN_FLAGS = (
+    # transforms/quantization/quantize.cc (QuantizePass::runOnOperation): which patterns are added in which mode.
+    (
+        r"^(StrictQuantizationPattern|FuseDqQToRequant|RemoveUnusedFQ|PushForwardDrqFQ)$",
+        "switch _experimental_strict_qdq",
+    ),
+)
 _NO_ROAD = (
     (r"^mlir::quant::stablehlo", "the StableHLO quantiser: it takes StableHLO, which no op of ours writes"),
     (r"^mlir::odml::|::LegalizeJaxRandomPass$", "for StableHLO (JAX, PyTorch), which no op of ours writes"),
@@ -175,12 +182,13 @@ class Roads:
                     return Road((), needs, way)
         return Road((), "not known: no option of ours is known to run it", False)
 
-    def pattern(self, owner: str, pattern: str) -> Road:
-        """The road to a rewrite pattern of the pass `owner`."""
+    def pattern(self, owner: str, pattern: str, run: bool = False) -> Road:
+        """The road to a rewrite pattern of the pass `owner`. Where that was `run`, its flag is not what is missing."""
         there = self.converter_pass(owner)
         if any(re.search(expression, owner) for expression, _ in _NO_ROAD):
             return there
-        flag = there.needs if there.open else ""
+        flag = next((needs for expression, needs in _PATTERN_FLAGS if re.search(expression, pattern)), "")
+        flag = flag or (there.needs if there.open and not run else "")
         words = self._operators_in(pattern)
         lost = [word for word in words if not self._ways_to(word)]
         if lost:
