@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from fuzzer.coverage import tables
+from fuzzer.coverage.reached.evidence import Module
 from fuzzer.coverage.reached.missing import operators_of
-from fuzzer.coverage.reached.names import KINDS, Function, functions
-from fuzzer.coverage.reached.report import Group, Tally
+from fuzzer.coverage.reached.names import KINDS, Function
+from fuzzer.coverage.reached.report import Group, Tally, named
 from fuzzer.coverage.reached.roads import NOTHING, Roads
 from fuzzer.execute import Zygote
 from fuzzer.ops import registry
@@ -21,9 +23,7 @@ def real(real_zygote: Zygote) -> dict[str, list[Function]]:
     found = {}
     for library in space.libraries:
         table = tables.read(library.table)
-        at = {int(function): int(address) for function, address in zip(table.functions[::-1], table.addresses[::-1])}
-        order = sorted(at, key=at.__getitem__)
-        found[library.scope] = functions([table.names[i] for i in order], [at[i] for i in order])
+        found[library.scope] = named(Module(library, table, np.full(library.count, -1, np.int32))).functions
     return found
 
 
