@@ -28,7 +28,7 @@ table { border-collapse: collapse; width: 100%; font-size: .88rem; table-layout:
 th { text-align: left; font-weight: 600; border-bottom: 2px solid #e5e7eb; position: sticky; top: 0; background: #fff }
 td, th { padding: .22rem .8rem .22rem 0; vertical-align: top } td { border-bottom: 1px solid #f3f4f6 }
 th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-td.name { font-family: ui-monospace, monospace; font-size: .95em; overflow-wrap: anywhere }
+td.name { font-family: ui-monospace, monospace; font-size: .95em; overflow-wrap: break-word }
 tr.none td.name { color: #b45309 }
 .bar { display: inline-block; width: 5rem; height: .6rem; background: #e5e7eb; margin-left: .5rem; border-radius: 2px }
 .bar i { display: block; height: 100%; background: #1f6feb; border-radius: 2px }
