@@ -131,10 +131,10 @@ def _functions(
     for begin, (name, sizes) in sorted(_names(symbols, data, selection).items()):
         at = int(extents.begins.searchsorted(begin))
         size, record = max(sizes), None
-        if at < len(extents.begins) and int(extents.begins[at]) == begin:
-            # A symbol may leave the size to the record; where both have one they must agree.
-            if int(extents.sizes[at]) in sizes or size == 0:
-                size, record = int(extents.sizes[at]), int(extents.records[at])
+        recorded = at < len(extents.begins) and int(extents.begins[at]) == begin
+        # A symbol may leave the size to the record; where both have one they must agree.
+        if recorded and (size == 0 or int(extents.sizes[at]) in sizes):
+            size, record = int(extents.sizes[at]), int(extents.records[at])
         # No size: a label like `_init`. Inside of another function: a second way in, which is no start for sure.
         if size == 0 or begin < end or not any(low <= begin and begin + size <= high for low, high in code):
             continue

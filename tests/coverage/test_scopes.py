@@ -17,8 +17,8 @@ def function(symbol: str) -> str:
     )
 
 
-CONVERTER = "".join(function(f"_ZN4mlir3TFL4pass{i:03d}Ev") for i in range(100, 220))
-RUNTIME = "".join(function(f"_ZN6tflite3ops7builtin4eval{i:03d}Ev") for i in range(100, 220))
+CONVERTER = "".join(function(f"_ZN4mlir3TFL7pass{i:03d}Ev") for i in range(100, 220))
+RUNTIME = "".join(function(f"_ZN6tflite3ops7builtin7eval{i:03d}Ev") for i in range(100, 220))
 OTHERS = function("_ZN10tensorflow3runEv") + function("_ZN8protocol4sendEv") + function("_ZN4llvm1fEN6tflite1XE")
 SIZE = ".section .rodata\n.skip 300000\n"
 
@@ -66,7 +66,7 @@ def test_two_scopes_in_one_file_share_it_out(site: Path) -> None:
 
 def test_references_are_no_definitions(site: Path) -> None:
     calls = "".join(
-        f".globl _ZN6tflite3ops7builtin4eval{i}Ev\ncall _ZN6tflite3ops7builtin4eval{i}Ev\n" for i in range(200)
+        f".globl _ZN6tflite3ops7builtin7eval{i}Ev\ncall _ZN6tflite3ops7builtin7eval{i}Ev\n" for i in range(100, 300)
     )
     user = made(site / "tensorflow", "user.so", f"{function('_ZN6tflite4userEv')}{calls}")
     assert loaded(maps(user)) == []
