@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzzer.coverage.scopes import TELLING, Selection
 from fuzzer.native.demangle import full_name, short_name
-from fuzzer.native.symbols import Functions, read_functions
+from fuzzer.native.symbols import Functions, read_functions, sections
 from fuzzer.native.unwind import NoUnwind, Unwind
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _code(elf: Any) -> list[tuple[int, int]]:
     """(first address, end) of the sections with instructions."""
     return [
         (int(s["sh_addr"]), int(s["sh_addr"] + s["sh_size"]))
-        for s in elf.iter_sections()
-        if s["sh_flags"] & 4 and s["sh_type"] == "SHT_PROGBITS"  # SHF_EXECINSTR of elf.h
+        for s in sections(elf, "SHT_PROGBITS")
+        if s["sh_flags"] & 4  # SHF_EXECINSTR of elf.h
     ]
 
 
