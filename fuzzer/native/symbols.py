@@ -107,8 +107,7 @@ def _read_table(path: str, elf: Any) -> Functions | None:
     """Reads the symbols as one array: pyelftools finds the table, and would take a minute to read it one by one."""
     import numpy as np
 
-    tables = {section.name: section for section in sections(elf, "SHT_SYMTAB", "SHT_DYNSYM")}
-    section = tables.get(".symtab") or tables.get(".dynsym")
+    section = next(sections(elf, "SHT_SYMTAB"), None) or next(sections(elf, "SHT_DYNSYM"), None)
     if section is None or elf.elfclass != 64:
         return None
     # Elf64_Sym of elf.h.
@@ -134,5 +133,5 @@ def _read_table(path: str, elf: Any) -> Functions | None:
         int(strings["sh_offset"]),
         int(strings["sh_size"]),
         segments,
-        section.name != ".symtab",
+        section["sh_type"] != "SHT_SYMTAB",
     )
