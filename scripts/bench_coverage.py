@@ -213,9 +213,8 @@ def _growth(by_mode: dict[str, list[dict[str, Any]]], minutes: float) -> Table:
 
 def _peer(by_mode: dict[str, list[dict[str, Any]]], minutes: float) -> Table:
     """Plain blocks of the scopes in which the peer was measured."""
-    from fuzzer.coverage.tables import read
-
     from fuzzer.coverage.space import BlockSpace
+    from fuzzer.coverage.tables import read
 
     marks = [m for m in MARKS_MIN if m <= minutes]
     table = Table("plain blocks, converter + runtime", *(f"{m:g}" for m in marks))

@@ -232,7 +232,7 @@ def _measure(
     entries: Mapping[str, Path], state: Path, workers: int, screen: Screen, target: str
 ) -> tuple[BlockSpace, list[Measured]]:
     """Measures what an earlier call has not: the blocks there are, and all measurements."""
-    zygote, scratch = Zygote(target), own_scratch()
+    zygote, scratch = Zygote(target, watch=True), own_scratch()
     try:
         zygote.wait_ready()
         space, problems = tables.ensure(zygote.libraries, screen.reading)
