@@ -144,6 +144,11 @@ def in_child(work: Callable[[], int | None]) -> tuple[int, int]:
         return status, int.from_bytes(shared[:8], "little", signed=True)
 
 
+def plain(flow: Flow, name: str, number: int = 0) -> tuple[int, int]:
+    """The wait status and the result of a call in a child in which nothing is armed."""
+    return in_child(lambda: flow.function(name)(number))
+
+
 def arm(hits: Hits) -> None:
     """Arms this process; nothing may be in the way."""
     problem = tripwire.arm(hits.handle)
