@@ -153,11 +153,13 @@ def test_blocks_are_armed_under_running_threads(flow: Flow, hits: Hits) -> None:
         while time.monotonic() - begun < 1.0:
             tripwire.rearm(everything)
             tripwire.disarm()
+        tripwire.rearm(everything)
+        time.sleep(0.1)
         return flow.function("turners_stop")(0)
 
     status, turns = in_child(work)
     assert status == 0 and turns > 100
-    assert set(hits.take()) & flow.blocks_of("turn")
+    assert set(hits.take()) & flow.blocks_of("flow_red_zone")
 
 
 # --- processes --------------------------------------------------------------------------------------------

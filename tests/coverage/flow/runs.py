@@ -6,6 +6,7 @@ The test process itself never calls them, so every child begins with the same me
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import mmap
 import os
 import shutil
@@ -132,6 +133,7 @@ def in_child(work: Callable[[], int | None]) -> tuple[int, int]:
         child = os.fork()
         if child == 0:
             status = _REFUSED
+            faulthandler.disable()  # that of pytest prints the stacks of deaths that are meant to be
             try:
                 shared[:8] = (work() or 0).to_bytes(8, "little", signed=True)
                 status = 0
