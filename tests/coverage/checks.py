@@ -12,7 +12,7 @@ from fuzzer.execute.target import execute
 
 
 def digests(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
-    """The flatbuffer, TensorFlow's outputs and every runtime's, to the last bit; and whether SIGTRAP is the tripwire's."""
+    """The flatbuffer, TensorFlow's outputs and every runtime's, to the last bit; whether SIGTRAP is the tripwire's."""
     record = execute(from_json(request["case"]), stage)
     given = {"flatbuffer": hashlib.sha256(record.content).hexdigest() if record.content else ""}
     for name, samples in {"tensorflow": record.reference, **{k: r.samples for k, r in record.runs.items()}}.items():

@@ -444,7 +444,9 @@ def test_a_kernel_without_writable_text_gives_one_line(flow: Flow, hits: Hits, t
         pytest.skip("this kernel has no PR_SET_MDWE (Linux 6.3)")
     assert status == 0 and hits.take() == []
     line = answer.read_text()
-    assert line.startswith("no native coverage: this kernel lets no process write to its program text (Permission denied)")
+    assert line.startswith(
+        "no native coverage: this kernel lets no process write to its program text (Permission denied)"
+    )
     assert "\n" not in line
 
 

@@ -68,7 +68,7 @@ def load(folder: Path) -> Flow:
     """Compiles, loads and takes apart the library. Skips the test where there is no compiler."""
     compiler = next((c for c in ("g++", "clang++", "c++") if shutil.which(c)), None)
     if compiler is None or not compilers():
-        pytest.skip("no C++ compiler: the control flow under test is that of a C++ library (Debian: apt-get install g++)")
+        pytest.skip("no C++ compiler for the library whose control flow is known (Debian: apt-get install g++)")
     path, stepper = folder / "libflow.so", folder / "libstep.so"
     flags = ["-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]
     for command in (
