@@ -41,7 +41,6 @@ MODES: dict[str, Guidance] = {
     "features only": Guidance(blocks=False, watch=True, feedback="features"),
     "native only": Guidance(features=False),
     "no choice": Guidance(candidates=1),
-    "more choice": Guidance(candidates=48),
     "uniform parents": Guidance(parents="uniform"),
     "fresh only": Guidance(fresh=1.0),
     "mutants only": Guidance(fresh=0.05),

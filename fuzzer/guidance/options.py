@@ -16,7 +16,7 @@ class Guidance:
 
     feedback: str = "native"
     parents: str = "energy"
-    candidates: int = 16
+    candidates: int = 32
     """Cases made for each one that is run; 1 takes them as they come."""
     fresh: float = 0.5
     """Share of candidates that are fresh; the others are mutants."""
