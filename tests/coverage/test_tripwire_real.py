@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fuzzer.case import Case
+from fuzzer.case import Case, decode
 from fuzzer.case.codec import to_json
 from fuzzer.coverage import tables
 from fuzzer.coverage.space import BlockSpace
@@ -24,6 +24,7 @@ from fuzzer.execute import Death, Executor, Limits, Reply, Zygote
 from fuzzer.mutate import generate
 
 CASES = 30
+REGRESSIONS = Path(__file__).parents[1] / "regressions"
 OLDER = "tensorflow-cpu==2.18.1"
 
 
@@ -71,17 +72,18 @@ def outcomes(zygote: Zygote, wanted: list[Case], hits: Hits | None = None) -> li
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_armed_cases_give_the_same_to_the_last_bit(real_zygote: Zygote, hits: Hits) -> None:
-    wanted = [case for case, _ in zip(cases(), range(CASES), strict=False)]
+    drawn = [case for case, _ in zip(cases(), range(CASES), strict=False)]
+    wanted = drawn + [decode(path.read_bytes()) for path in sorted(REGRESSIONS.glob("*.json"))]
     plain = outcomes(real_zygote, wanted)
     armed = outcomes(real_zygote, wanted, hits)
     reached = len(hits.take())
-    differ = [i for i in range(CASES) if plain[i] != armed[i]]
+    differ = [i for i in range(len(wanted)) if plain[i] != armed[i]]
     # A case that TensorFlow itself does not compute alike twice says nothing about the tripwire.
     again = outcomes(real_zygote, [wanted[i] for i in differ])
     stable = [i for i, third in zip(differ, again, strict=True) if third == plain[i]]
     assert [(wanted[i].id, plain[i], armed[i]) for i in stable] == []
-    assert len(differ) <= CASES // 10
-    assert sum(bool(given.get("flatbuffer")) for given in armed) > CASES // 2
+    assert len(differ) <= len(wanted) // 10
+    assert sum(bool(given.get("flatbuffer")) for given in armed) > len(wanted) // 2
     assert reached > 60_000, "first hit of thirty different cases"
 
 
