@@ -116,14 +116,16 @@ static int guarded_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
 
 /* --- having them call it ------------------------------------------------------------------------------------- */
 
+typedef void (*call_t)(void);
+
 static const struct {
     const char *name;
-    void *call;
+    call_t call;
 } guarded[] = {
-    {"sigaction", guarded_sigaction},
-    {"signal", guarded_signal},
-    {"sigprocmask", guarded_sigprocmask},
-    {"pthread_sigmask", guarded_pthread_sigmask},
+    {"sigaction", (call_t)guarded_sigaction},
+    {"signal", (call_t)guarded_signal},
+    {"sigprocmask", (call_t)guarded_sigprocmask},
+    {"pthread_sigmask", (call_t)guarded_pthread_sigmask},
 };
 
 struct object {
@@ -134,7 +136,7 @@ struct object {
 };
 
 /* Writes one entry of a global offset table. */
-static void redirect(const struct object *object, uintptr_t at, void *call) {
+static void redirect(const struct object *object, uintptr_t at, call_t call) {
     void *page = (void *)(at & ~(PAGE - 1));
     int fixed = object->fixed_begin <= at && at < object->fixed_end;
     if (fixed && mprotect(page, PAGE, PROT_READ | PROT_WRITE) != 0)

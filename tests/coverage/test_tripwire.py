@@ -467,10 +467,9 @@ def test_libraries_that_cannot_be_armed_are_named_and_the_others_are_armed(flow:
 @pytest.mark.parametrize("name", ["libc.so.6", "libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2"])
 def test_what_the_handler_needs_is_never_armed(flow: Flow, name: str) -> None:
     maps = Path("/proc/self/maps").read_text().split()
-    path = next((word for word in maps if word.startswith("/") and Path(word).name == name), None)
-    if path is None:
-        pytest.skip(f"{name} is not loaded in the test process")
-    assert told(one(flow, module=path)) == f"less native coverage: {name} is what the trap handler itself needs"
+    path = next(word for word in maps if word.startswith("/") and Path(word).name.startswith(name))
+    said = f"less native coverage: {Path(path).name} is what the trap handler itself needs"
+    assert told(one(flow, module=path)) == said
 
 
 def test_the_handlers_own_library_is_never_armed(flow: Flow) -> None:
