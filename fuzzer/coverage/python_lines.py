@@ -23,7 +23,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from os.path import relpath
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -83,7 +82,7 @@ class Lines:
         imported = len(sys.modules) - self._loaded
         if imported > 0:  # a dictionary is in the order of insertion, so the new ones are its end
             self._loaded += imported
-            self._watch(functions_of(self._packages, list(islice(reversed(sys.modules), imported))))
+            self._watch(functions_of(self._packages, list(sys.modules)[-imported:]))
         return new
 
     def close(self) -> None:
@@ -125,6 +124,9 @@ def _recorder(hits: list[tuple[str, int]]) -> Callable[[CodeType, int], Any]:
 
 def functions_of(packages: tuple[str, ...], loaded: Iterable[str]) -> Functions:
     """The functions of those modules that are named in `loaded` and belong to `packages`."""
+    if packages[0] not in sys.modules:
+        return Functions((), {})
+    root = Path(str(sys.modules[packages[0]].__file__)).parent
     names: dict[str, str] = {}
     modules: list[ModuleType] = []
     inside = tuple(f"{package}." for package in packages)
@@ -134,7 +136,7 @@ def functions_of(packages: tuple[str, ...], loaded: Iterable[str]) -> Functions:
         module = sys.modules[name]
         file = getattr(module, "__file__", None) or ""
         if file.endswith(".py") and not file.endswith(GENERATED):
-            names[file] = relpath(file, Path(str(sys.modules[packages[0]].__file__)).parent)
+            names[file] = relpath(file, root)
             modules.append(module)
     return Functions(tuple(_codes(modules, names)), names)
 
