@@ -97,6 +97,30 @@ def speed(minutes: float, seed: int) -> None:
 
 
 @main.command()
+@click.option("--minutes", default=10.0, show_default=True, help="Length of each campaign.")
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--modes", default="guided,none,random", show_default=True, help="Which to compare; `all` for ablation.")
+@click.option("--parallel", default=2, show_default=True, help="Campaigns side by side.")
+@click.option("--cost", default=0, help="Instead: the cost of armed coverage on this many cases a seed.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where runs are kept, and found again.")
+def coverage(minutes: float, seeds: int, modes: str, parallel: int, cost: int, out: Path | None) -> None:
+    """What guidance is worth against none and against random generation, and what native coverage costs."""
+    sys.path.insert(0, str(ROOT))
+    from scripts import bench_coverage
+
+    console = Console(width=150)
+    folder = out or Path(tempfile.mkdtemp(prefix="bench-coverage-"))
+    numbers = range(1, seeds + 1)
+    if cost:
+        bench_coverage.overhead(numbers, cost, folder, console)
+        return
+    chosen = list(bench_coverage.MODES) if modes == "all" else [mode.strip() for mode in modes.split(",")]
+    results = bench_coverage.run_all(chosen, numbers, minutes, folder, parallel, console)
+    bench_coverage.report(results, minutes, console)
+    console.print(f"{len(results)} campaigns of {minutes:g} minutes, {parallel} side by side, kept in {folder}")
+
+
+@main.command()
 @click.option("--seed", default=1, show_default=True)
 @click.option("--cases", default=3, show_default=True, help="Cases a defect.")
 @click.option("--only", default="", help="Defects whose name contains this.")

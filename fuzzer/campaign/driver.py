@@ -1,4 +1,4 @@
-"""The driver: runs atheris. libFuzzer keeps corpus, energy and schedule; structure is mutated by us.
+"""The driver: runs atheris. libFuzzer keeps the corpus and calls us; what is made and run next is the guide's choice.
 
 One process a worker, started by the supervisor as `python -m fuzzer.campaign.driver CONFIG_JSON`. It tells the
 supervisor of every case by one JSON line on the descriptor `events`. SIGTERM ends it after the case at hand.
@@ -23,28 +23,33 @@ from fuzzer.campaign.corpus import Corpus
 from fuzzer.campaign.killers import Killers
 from fuzzer.campaign.slot import Slot
 from fuzzer.case import MAX_BYTES, Case, decode, to_json
+from fuzzer.case.case import case_id
 from fuzzer.coverage.counters import Counters
+from fuzzer.coverage.space import BlockSpace
+from fuzzer.coverage.tripwire import Hits
 from fuzzer.errors import CaseError, GenerateAnother
 from fuzzer.execute import Death, Executor, Limits, Reply, ZygoteDiedError
 from fuzzer.findings import inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import key_of
-from fuzzer.mutate import cross, draw, generate, mutate
+from fuzzer.guidance import Guidance, Guide
+from fuzzer.guidance.guide import Candidate, gain_of
+from fuzzer.mutate import draw, generate
 from fuzzer.ops import registry
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import judge_death
 from fuzzer.patterns import patterns
 
-FRESH_SHARE = 0.06
-"""Share of mutations that are fresh cases instead: new blood for a corpus that has settled."""
 SAVED_PER_KEY = 2
 """Suspicions saved of one kind, message, scheme, guilty runtimes and set of ops; later ones are counted only."""
-AVOID_TRIES = 4
-"""Mutants drawn anew when they carry a known killer; after that it is run all the same, so killers stay watched."""
 RECENT = 4096
 _OFFER_PATIENCE_S = 120.0
 """How long TensorFlow may take to load before the first case is made without what it would have offered."""
 RELOAD_S = 5
+_USUAL_S = 0.1
+"""What an entry of an earlier run is taken to have cost: nobody wrote it down."""
+_SPACE_PATIENCE_S = 300.0
+"""How long finding the blocks of libraries that are seen for the first time may take."""
 _ZYGOTE_PATIENCE_S = 60.0
 _ERRORS = ("errors", "asked_wrongly")
 """What the target says of errors: whose matter they are."""
@@ -65,10 +70,35 @@ class DriverConfig:
     """File descriptor of the event pipe."""
     max_cases: int | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    guidance: dict[str, Any] = field(default_factory=dict)
+    """The fields of `Guidance`."""
+    space: str = ""
+    """A file that will hold the numbers of the native blocks, as soon as they are known; empty: none are watched."""
 
     def to_argument(self) -> str:
         """One command-line argument."""
         return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What an execution showed."""
+
+    features: list[str]
+    blocks: list[int]
+    """Native blocks that this campaign had not hit before."""
+    verdicts: list[Verdict]
+    log: str
+
+
+@dataclass
+class _Fresh:
+    """What of that is new."""
+
+    features: list[str] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+    suspicions: int = 0
+    """Of a kind that was not seen before."""
 
 
 class Driver:
@@ -85,46 +115,37 @@ class Driver:
         self.executor = Executor(config.zygote, self.limits, self.scratch)
         self.slot = Slot(self.corpus.state / f"worker-{config.worker}.slot")
         self.killers = Killers()
+        # Of a campaign of so many cases nothing may depend on the clock.
+        self.guidance = Guidance(**config.guidance)
+        self.guide = Guide(self.guidance, Random(config.seed), self.killers.suspects, clock=config.max_cases is None)
+        self.space = BlockSpace()
+        self.hits: Hits | None = None
         self.stopping = False
         self.executed = 0
-        self._made: OrderedDict[bytes, tuple[Case, str]] = OrderedDict()
+        self._made: OrderedDict[bytes, Candidate] = OrderedDict()
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
         self._saved: dict[str, int] = {}
+        self._kinds: set[str] = set()
         self._last_end = time.monotonic()
 
     # --- what libFuzzer calls ---------------------------------------------------------------------------
 
     def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
-        """The custom mutator."""
-        rng = Random(seed)
-        try:
-            if rng.random() < FRESH_SHARE:
-                return self._keep(generate(rng), "generate", max_size, data)
-            case = self._case(data)
-        except GenerateAnother:
-            case = None
-        try:
-            if case is None:
-                return self._keep(generate(rng), "generate", max_size, data)
-            mutant, name = mutate(case, rng)
-            for _ in range(AVOID_TRIES):
-                if not self.killers.suspects(mutant):
-                    break
-                mutant, name = mutate(case, rng)
-            return self._keep(mutant, name, max_size, data)
-        except GenerateAnother:
+        """The custom mutator: the guide's next case. What libFuzzer would mutate is one opinion, asked for rarely."""
+        del seed  # the guide has its own numbers, so that candidates can be made while an executor works
+        made = self.guide.next(data)
+        code = made.case.canonical
+        if len(code) > max_size:
             return data
+        self._made[code] = made
+        if len(self._made) > RECENT:
+            self._made.popitem(last=False)
+        return code
 
     def cross(self, left: bytes, right: bytes, max_size: int, seed: int) -> bytes:
-        """The custom crossover. libFuzzer calls it as often as the mutator, which is too often: half are mutations."""
-        rng = Random(seed)
-        if rng.random() < 0.5:
-            return self.mutate(left, max_size, rng.randrange(1 << 31))
-        try:
-            child = cross(self._case(left), self._case(right), rng)
-        except GenerateAnother:
-            return left
-        return self._keep(child, "crossover", max_size, left)
+        """The custom crossover; who crosses whom is the guide's business too."""
+        del right
+        return self.mutate(left, max_size, seed)
 
     def test(self, data: bytes) -> None:
         """Executes one input. Returns at once for what is no case or was executed before."""
@@ -132,42 +153,49 @@ class Driver:
             self.counters.register()
         if self.stopping:
             self.finish()
-        try:
-            case, mutator = self._made.get(data) or (decode(data), "")
-        except CaseError:
-            return
-        if not mutator and case.id not in self._recent:
-            # Not made by us: libFuzzer is reading the corpus, or a sibling's entry.
-            self.corpus.refresh()
-        known = self._recent.get(case.id)  # an empty list for what died or showed nothing
+        made = self._made.get(data)
+        name = made.case.id if made else case_id(data.removesuffix(b"\n"))
+        known = self._recent.get(name)  # an empty list for what died or showed nothing
         if known is None:
-            known = self.corpus.features_of(case.id)
+            known = self._known(name)
         if known is not None:
             self.counters.hit(known)
             return
-        self._execute(case, mutator or "corpus")
+        try:
+            self._execute(made or Candidate(decode(data), "corpus"))
+        except CaseError:
+            return
         if self.config.max_cases is not None and self.executed >= self.config.max_cases:
             self.finish()
 
-    def _case(self, data: bytes) -> Case:
-        made = self._made.get(data)
-        return made[0] if made else decode(data)
+    def _known(self, name: str) -> list[str] | None:
+        """The features of an entry that somebody ran before, None of another; its blocks count again.
 
-    def _keep(self, case: Case, mutator: str, max_size: int, otherwise: bytes) -> bytes:
-        """The bytes of a mutant; the object is kept so that it need not be decoded again."""
-        data = case.canonical
-        if len(data) > max_size:
-            return otherwise
-        self._made[data] = (case, mutator)
-        if len(self._made) > RECENT:
-            self._made.popitem(last=False)
-        return data
+        Cases not made by us are libFuzzer reading the corpus, or a sibling's entry.
+        """
+        if self.corpus.features_of(name) is None:
+            for read in self.corpus.refresh():
+                if self.hits is not None:  # a sibling hit them: they are no news any more
+                    self.hits.know(self.space.unpack(self.corpus.packed_of(read)))
+        features = self.corpus.features_of(name)
+        if features is not None:
+            blocks = self.space.unpack(self.corpus.packed_of(name))
+            self.counters.hit(blocks)
+            self._adopt(name, gain_of(len(blocks), len(features), 0), _USUAL_S)
+        return features
+
+    def _adopt(self, name: str, gain: float, seconds: float) -> None:
+        """Lets the guide mutate a corpus entry."""
+        path = self.corpus.folder / f"{name}.json"
+        self.guide.parents.add(name, lambda: path.read_bytes().strip(), gain, seconds)
 
     # --- executing --------------------------------------------------------------------------------------
 
-    def _execute(self, case: Case, mutator: str) -> None:
+    def _execute(self, made: Candidate) -> None:
+        case = made.case
         self.slot.busy(case.canonical)
         answer = self._run(case)
+        blocks = self.hits.take() if self.hits is not None else []
         self.executed += 1
         self.killers.record(case, isinstance(answer, Death))
         event: dict[str, Any] = {
@@ -176,7 +204,7 @@ class Driver:
             "patterns": list(case.model.patterns),
             "ops": sorted({node.op for node in case.model.nodes}),
             "scheme": case.conversion.scheme,
-            "mutator": mutator,
+            "mutator": made.origin,
             "restarts": self.executor.started - 1,
             "recycled": self.executor.recycled,
         }
@@ -190,37 +218,67 @@ class Driver:
             log = ""
             if "bug" in message:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
+            if "unwatched" in message:
+                self._tell({"event": "warning", "text": f"no native coverage: {message['unwatched']}"})
             features = message.get("features", [])
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
             told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics", *_ERRORS)
             event.update({k: message[k] for k in told if k in message})
             event["under_test_s"] = message.get("under_test_s", 0.0)
-        self._account(case, features, verdicts, log, event)
+        self._account(made, _Seen(features, blocks, verdicts, log), event)
 
-    def _account(
-        self, case: Case, features: list[str], verdicts: list[Verdict], log: str, event: dict[str, Any]
-    ) -> None:
-        """Saves what must not be lost, feeds the counters, and tells the supervisor."""
+    def _account(self, made: Candidate, seen: _Seen, event: dict[str, Any]) -> None:
+        """Saves what must not be lost, feeds the counters and the guide, and tells the supervisor."""
+        case, fresh = made.case, _Fresh()
         try:
-            for verdict in verdicts:
-                self._suspect(case, verdict, log)
-            # A deadly case hits no counter: libFuzzer would otherwise breed from it.
-            fresh = self.counters.hit(features)
-            if fresh:
-                self.corpus.add(case, features)
+            fresh.suspicions = sum(self._suspect(case, verdict, seen.log) for verdict in seen.verdicts)
+            fresh.features, fresh.blocks = self._keep(case, seen, "death" in event)
         except OSError as refused:
             self._tell({"event": "disk", "error": str(refused)})
-            fresh = []
         self.slot.idle()
-        self._recent[case.id] = features
+        self._recent[case.id] = seen.features
         if len(self._recent) > RECENT:
             self._recent.popitem(last=False)
         now = time.monotonic()
         event["wall_s"] = now - self._last_end
         self._last_end = now
-        event["new"] = fresh
-        event["suspicions"] = [{"kind": v.kind.value, "runtimes": sorted(v.runtimes)} for v in verdicts]
+        event["new"], event["blocks"] = fresh.features, fresh.blocks
+        event["suspicions"] = [{"kind": v.kind.value, "runtimes": sorted(v.runtimes)} for v in seen.verdicts]
         self._tell(event)
+        self._learn(made, fresh, event["wall_s"])
+
+    def _keep(self, case: Case, seen: _Seen, died: bool) -> tuple[list[str], list[int]]:
+        """Feeds libFuzzer, and keeps a case that showed something new. Returns the new features and blocks.
+
+        A deadly case hits no counter: libFuzzer would otherwise breed from it. Its blocks are known all the same.
+        """
+        guided, packed, at = self.guidance.feedback != "none", self.space.pack(seen.blocks), time.time()
+        if died:
+            if seen.blocks and guided:
+                self.corpus.note(case.id, packed, at=at)
+            return [], seen.blocks
+        if not guided:
+            # libFuzzer gives up without a single interesting input.
+            self.counters.hit(["ran"])
+            return self.counters.learn(seen.features), seen.blocks
+        features = self.counters.hit(seen.features)
+        self.counters.hit(seen.blocks)
+        if features or seen.blocks:
+            self.corpus.add(case, seen.features, packed, at)
+        return features, seen.blocks
+
+    def _learn(self, made: Candidate, fresh: _Fresh, seconds: float) -> None:
+        options = self.guidance
+        if options.feedback == "none":
+            if made.origin == "corpus":
+                self.guide.parents.add(made.case.id, lambda: made.case.canonical, 0.0, seconds)
+            return
+        blocks = len(fresh.blocks) if options.blocks else 0
+        features = len(fresh.features) if options.features else 0
+        gain = gain_of(blocks, features, fresh.suspicions)
+        if fresh.blocks or fresh.features:
+            self._adopt(made.case.id, gain, seconds)
+        self.guide.learn(made, gain, seconds)
 
     def _run(self, case: Case) -> Reply | Death:
         """The case in an executor; waits for a new zygote when the old one died."""
@@ -228,20 +286,24 @@ class Driver:
         deadline = time.monotonic() + _ZYGOTE_PATIENCE_S
         while True:
             try:
-                return self.executor.run(request, self.limits.timeout_for(case))
+                return self.executor.run(request, self.limits.timeout_for(case), meanwhile=self.guide.prepare)
             except ZygoteDiedError:
                 if self.stopping or time.monotonic() > deadline:
                     self.finish(1)
                 self.executor.forget()
                 time.sleep(0.2)
 
-    def _suspect(self, case: Case, verdict: Verdict, log: str) -> None:
-        ops = sorted({node.op for node in case.model.nodes})
-        key = f"{key_of(verdict, case.conversion.scheme)}|{sorted(verdict.runtimes)}|{ops}"
+    def _suspect(self, case: Case, verdict: Verdict, log: str) -> bool:
+        """Saves a suspicion; whether it is the first of its kind, whatever the ops."""
+        ops, kind = sorted({node.op for node in case.model.nodes}), key_of(verdict, case.conversion.scheme)
+        key = f"{kind}|{sorted(verdict.runtimes)}|{ops}"
         self._saved[key] = self._saved.get(key, 0) + 1
         if self._saved[key] <= SAVED_PER_KEY:
             found = datetime.now(UTC).isoformat(timespec="seconds")
             inbox.save(Path(self.config.crashes), Suspicion(case, verdict, found, log))
+        first = kind not in self._kinds
+        self._kinds.add(kind)
+        return first
 
     def _tell(self, event: dict[str, Any]) -> None:
         line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
@@ -300,6 +362,21 @@ class Driver:
                 {"event": "bug", "case": "", "text": "no executor said what is installed: no switches are drawn"}
             )
 
+    def watch_blocks(self) -> None:
+        """Waits until the supervisor has the numbers of the native blocks, and has executors report them."""
+        source, deadline = Path(self.config.space), time.monotonic() + _SPACE_PATIENCE_S
+        while self.config.space and not self.stopping and time.monotonic() < deadline:
+            if not source.exists():
+                time.sleep(0.1)
+                continue
+            self.space = BlockSpace.from_json(json.loads(source.read_bytes())["libraries"])
+            if self.space.size:
+                self.hits = Hits(self.space)
+                self.hits.know(self.corpus.known_blocks(self.space))
+                self.executor.stop()
+                self.executor.hits = self.hits
+            return
+
     def fuzz(self) -> None:
         """Runs libFuzzer; never returns."""
         import atheris
@@ -307,6 +384,7 @@ class Driver:
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.learn()
+        self.watch_blocks()
         seeds = self.scratch / "corpus"
         seeds.mkdir(parents=True, exist_ok=True)
         entries = self.corpus.files()

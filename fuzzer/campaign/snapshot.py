@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fuzzer.campaign.discovery import Outlook, Point, outlook
+
 SNAPSHOT_SCHEMA = 1
 
 
@@ -114,6 +116,10 @@ class Snapshot:
     features: int = 0
     families: dict[str, int] = field(default_factory=dict)
     """Features by family."""
+    blocks: dict[str, int] = field(default_factory=dict)
+    """Native blocks reached, by scope; empty without native coverage."""
+    all_blocks: dict[str, int] = field(default_factory=dict)
+    """How many each scope has."""
     corpus: int = 0
     overhead: float = 0.0
     """Share of a case's wall time spent outside TensorFlow and TFLite calls."""
@@ -135,8 +141,8 @@ class Snapshot:
     """Suspicions by kind."""
     mutators: dict[str, tuple[int, int]] = field(default_factory=dict)
     """mutator -> (mutants run, mutants that built)."""
-    history: tuple[tuple[float, int, int, int], ...] = ()
-    """(elapsed_s, cases, features, titles) at most 240 points over the whole run."""
+    history: tuple[Point, ...] = ()
+    """(elapsed_s, cases, features, titles, native blocks) at most 240 points over the whole run."""
     health: dict[str, dict[str, Rate]] = field(default_factory=dict)
     """`op`, `pattern`, `scheme` -> name -> what became of its cases."""
     reached: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -153,6 +159,11 @@ class Snapshot:
     def listed(self) -> tuple[TitleLine, ...]:
         """The titles of the main list."""
         return tuple(t for t in self.titles if not t.hidden)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """How fast the campaign still discovers."""
+        return outlook(self.history)
 
     @property
     def accepted_share(self) -> float:
@@ -194,13 +205,19 @@ class Snapshot:
         known["grid"] = {p: {s: _cell(c) for s, c in row.items()} for p, row in known.get("grid", {}).items()}
         known["by_runtime"] = {r: _cell(c) for r, c in known.get("by_runtime", {}).items()}
         known["mutators"] = {m: (int(a), int(b)) for m, (a, b) in known.get("mutators", {}).items()}
-        known["history"] = tuple((float(t), int(c), int(f), int(n)) for t, c, f, n in known.get("history", ()))
+        known["history"] = tuple(_point(row) for row in known.get("history", ()))
         known["health"] = {
             kind: {name: Rate(**rate) for name, rate in table.items()}
             for kind, table in known.get("health", {}).items()
         }
         known["warnings"] = tuple(known.get("warnings", ()))
         return Snapshot(**known)
+
+
+def _point(row: list[float]) -> Point:
+    """A point of the history; before native coverage they had four numbers."""
+    elapsed_s, cases, features, titles, *blocks = row
+    return float(elapsed_s), int(cases), int(features), int(titles), int(blocks[0]) if blocks else 0
 
 
 def _cell(tree: dict[str, Any]) -> Cell:

@@ -7,8 +7,10 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
+from fuzzer.campaign.discovery import Point
 from fuzzer.campaign.health import Health
 from fuzzer.campaign.snapshot import Cell, Snapshot, TitleLine, Worst
+from fuzzer.coverage.space import BlockSpace
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import Hider
 
@@ -73,10 +75,14 @@ class Statistics:
         self.recycled: dict[int, int] = {}
         self.bugs: list[str] = []
         self.health = Health()
+        self.by_scope: dict[str, int] = {}
+        """Native blocks reached by scope."""
         self._features: set[str] = set()
+        self.space = BlockSpace()
+        self._blocks = bytearray()
         self._under_test_s = self._wall_s = 0.0
         self._recent: deque[tuple[float, int]] = deque()
-        self._history: list[tuple[float, int, int, int]] = []
+        self._history: list[Point] = []
         self._stride_s = 1.0
 
     # --- in ---------------------------------------------------------------------------------------------
@@ -107,6 +113,7 @@ class Statistics:
             if feature not in self._features:
                 self._features.add(feature)
                 self.families[feature.split(":", 1)[0]] += 1
+        self._hit(event.get("blocks", ()))
         self.health.take(event, built)
         self._take_divergence(event)
 
@@ -163,11 +170,32 @@ class Statistics:
                 self._features.add(feature)
                 self.families[feature.split(":", 1)[0]] += 1
 
+    def watch(self, space: BlockSpace, known: Sequence[int]) -> None:
+        """From now on native blocks are counted; `known` are those that the corpus brings along."""
+        self.space, self._blocks = space, bytearray(space.size)
+        self.by_scope = space.by_scope(())
+        self._hit(known)
+
+    def _hit(self, numbers: Sequence[int]) -> None:
+        """Counts blocks once each: two workers may find the same one."""
+        if not self.space.size:
+            return
+        fresh = [number for number in numbers if not self._blocks[number]]
+        for number in fresh:
+            self._blocks[number] = 1
+        for scope, n in self.space.by_scope(fresh).items():
+            self.by_scope[scope] += n
+
+    @property
+    def blocks(self) -> int:
+        """Native blocks reached, of all scopes."""
+        return sum(self.by_scope.values())
+
     def remember(self, elapsed_s: float, titles: int) -> None:
         """Adds a point to the history; when it is full, every second point goes and the stride doubles."""
         if self._history and elapsed_s - self._history[-1][0] < self._stride_s:
             return
-        self._history.append((round(elapsed_s, 1), self.cases, self.features, titles))
+        self._history.append((round(elapsed_s, 1), self.cases, self.features, titles, self.blocks))
         if len(self._history) >= MAX_HISTORY:
             self._history = self._history[::2]
             self._stride_s *= 2
@@ -195,6 +223,8 @@ class Statistics:
             deaths=dict(self.deaths),
             features=self.features,
             families=dict(self.families),
+            blocks=dict(self.by_scope),
+            all_blocks=self.space.totals,
             overhead=round(self.overhead, 4),
             suspicions=self.suspicions,
             dismissed=self.dismissed,

@@ -14,7 +14,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.campaign.statistics import Statistics
 from fuzzer.campaign.worker import Worker
 from fuzzer.case import decode
+from fuzzer.coverage import tables
 from fuzzer.disk import write_json
 from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
@@ -37,8 +38,10 @@ from fuzzer.execute.client import DEFAULT_TARGET, own_scratch
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.hiding import Hider
 from fuzzer.findings.known import load as load_known
+from fuzzer.guidance import Guidance
 
 STATUS_FILE = "status.json"
+BLOCKS_FILE = "blocks.json"
 _STATUS_S = 1.0
 _TICK_S = 0.2
 _DRAW_S = 0.5
@@ -69,6 +72,9 @@ class CampaignConfig:
     fresh: bool = False
     known: Path | None = None
     """A list of known behaviour beside the one that ships."""
+    guidance: Guidance = field(default_factory=Guidance)
+    examine: bool = True
+    """Whether suspicions are examined; without, they stay in the inbox (benchmarks)."""
     limits: Limits = field(default_factory=Limits)
     target: str = DEFAULT_TARGET
 
@@ -128,10 +134,12 @@ class Supervisor:
             # Drivers load while TensorFlow does: the zygote's socket is there already and answers when it is ready.
             self._start_workers(zygote)
             self._wait_for(zygote)
+            self._find_blocks(zygote)
             self._examination = Examination(
                 zygote, self.config.crashes, versions.installed(), self.config.limits, self._scratch
             )
-            self._examination.start()
+            if self.config.examine:
+                self._examination.start()
             self._state = "running"
             self._loop(zygote)
             self._finish()
@@ -170,6 +178,34 @@ class Supervisor:
         except ZygoteDiedError as dead:
             raise UserError(f"TensorFlow could not be loaded: {dead}") from dead
 
+    def _find_blocks(self, zygote: Zygote) -> None:
+        """Says which native blocks there are: drivers wait for that. Libraries that nobody has seen take 15 s each."""
+        if not self._watches:
+            return
+
+        def progress(library: str, share: float) -> None:
+            self._state = f"reading {library}: {share:.0%}"
+            self._tick()
+
+        space, problems = tables.ensure(zygote.libraries, progress)
+        self.warnings += problems
+        self.statistics.watch(space, self.corpus.known_blocks(space))
+        libraries = {"libraries": space.to_json()}
+        if space.size and self.config.guidance.feedback != "none":
+            # What `coverage` reads later; a campaign that watches nothing leaves the last word to the one before.
+            write_json(self.corpus.state / BLOCKS_FILE, libraries)
+        write_json(self._space_file, libraries, sync=False)
+
+    @property
+    def _watches(self) -> bool:
+        # A target of one's own brings no library of TensorFlow's.
+        asked = self.config.guidance.feedback == "native" or self.config.guidance.watch
+        return asked and self.config.target == DEFAULT_TARGET
+
+    @property
+    def _space_file(self) -> Path:
+        return self._scratch / BLOCKS_FILE
+
     def _start_workers(self, zygote: Zygote) -> None:
         count = self.config.workers or default_workers()
         for i in range(count):
@@ -188,6 +224,8 @@ class Supervisor:
                 events=-1,
                 max_cases=share,
                 limits=dict(self.config.limits.__dict__),
+                guidance=asdict(self.config.guidance),
+                space=str(self._space_file) if self._watches else "",
             )
             self.workers.append(Worker(config, self.corpus.state / f"worker-{i}.log"))
 
@@ -247,7 +285,7 @@ class Supervisor:
     def _take_event(self, worker: Worker, event: dict[str, Any]) -> None:
         if event["event"] in ("case", "bug"):
             self.statistics.take(worker.config.worker, event, self.elapsed)
-        if event["event"] == "case" and event["new"]:
+        if event["event"] == "case" and (event["new"] or event["blocks"]) and not event.get("death"):
             self._corpus_size += 1
             entry = self.config.corpus / f"{event['case']}.json"
             for sibling in self.workers:
@@ -255,6 +293,8 @@ class Supervisor:
                     self._share(entry, sibling)
         if event["event"] == "bug":
             self._warn(f"internal error (case {event['case']}): {event['text'].strip().splitlines()[-1]}")
+        if event["event"] == "warning" and event["text"] not in self.warnings:
+            self._warn(event["text"])
         if event["event"] == "disk":
             self._disk_full = str(event["error"])
 

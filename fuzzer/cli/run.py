@@ -10,6 +10,7 @@ import click
 
 from fuzzer.cli import options
 from fuzzer.errors import UserError
+from fuzzer.guidance.options import FEEDBACK, Guidance
 
 if TYPE_CHECKING:
     from fuzzer.campaign.supervisor import CampaignConfig
@@ -27,6 +28,13 @@ PLAIN_S = 10.0
 @options.crashes
 @options.known
 @click.option("--plain", is_flag=True, help="One line every 10 s instead of the screen.")
+@click.option(
+    "--coverage",
+    type=click.Choice(FEEDBACK),
+    default=FEEDBACK[0],
+    show_default=True,
+    help="What guides: native blocks and features, features alone, or nothing (for comparison).",
+)
 @click.option("--fresh", is_flag=True, help="Set the old corpus aside and start anew; findings are kept.")
 def command(
     hours: float | None,
@@ -39,6 +47,7 @@ def command(
     known: Path | None,
     plain: bool,
     fresh: bool,
+    coverage: str,
 ) -> int:
     """Parses the options and runs the campaign."""
     from fuzzer.campaign.supervisor import CampaignConfig
@@ -46,7 +55,7 @@ def command(
     if sum(limit is not None for limit in (hours, minutes, cases)) > 1:
         raise UserError("give one of --hours, --minutes and --cases, not several")
     seconds = hours * 3600 if hours is not None else minutes * 60 if minutes is not None else None
-    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh, known)
+    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh, known, Guidance(feedback=coverage))
     return _run(config, plain or not sys.stdout.isatty())
 
 

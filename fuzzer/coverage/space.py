@@ -61,6 +61,14 @@ class BlockSpace:
         """How many blocks there are."""
         return sum(library.count for library in self.libraries)
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """How many blocks each scope has."""
+        totals = {library.scope: 0 for library in self.libraries}
+        for library in self.libraries:
+            totals[library.scope] += library.count
+        return totals
+
     def place(self, number: int) -> tuple[Library, int]:
         """The library of a block, and its local number there."""
         index = bisect_right(self.firsts, number) - 1

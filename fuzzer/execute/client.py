@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fuzzer.case import Case
 from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT
+from fuzzer.coverage.tripwire import Hits
 from fuzzer.execute.executor import STACK_SIGNAL, rss_mb
 from fuzzer.execute.protocol import BrokenFrame, ChannelClosed, receive, send
 from fuzzer.execute.sampling import sample
@@ -92,6 +94,8 @@ class Zygote:
     def __init__(self, target: str = DEFAULT_TARGET, log: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fuzzer-"))
         self.path = str(self.folder / "zygote")
+        self.libraries: list[tuple[str, str]] = []
+        """(scope, file) of what native coverage can watch; known when it is ready."""
         self._target = target
         self._log = log or self.folder / "zygote.log"
         self._start()
@@ -118,9 +122,11 @@ class Zygote:
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], timeout_s)
         line = self.process.stdout.readline() if ready else b""
-        if line.strip() != b"ready":
+        word, _, rest = line.strip().partition(b" ")
+        if word != b"ready":
             tail = self._log.read_bytes()[-2000:].decode(errors="replace").strip()
             raise ZygoteDiedError(f"the zygote could not start: {tail.splitlines()[-1] if tail else 'no word'}")
+        self.libraries = [(str(scope), str(module)) for scope, module in json.loads(rest)["libraries"]]
 
     @property
     def alive(self) -> bool:
@@ -165,11 +171,15 @@ class Executor:
     several threads at once.
     """
 
-    def __init__(self, zygote_path: str, limits: Limits | None = None, root: Path | None = None) -> None:
+    def __init__(
+        self, zygote_path: str, limits: Limits | None = None, root: Path | None = None, hits: Hits | None = None
+    ) -> None:
         self.limits = limits or Limits()
         self.started = 0
         self.recycled = 0
         self.pid = 0
+        self.hits = hits
+        """Where native blocks are reported; executors that are started from now on do."""
         self._zygote_path = zygote_path
         self._control: socket.socket | None = None
         self._channel: socket.socket | None = None
@@ -180,8 +190,10 @@ class Executor:
 
     # --- running ----------------------------------------------------------------------------------------
 
-    def run(self, request: dict[str, Any], timeout_s: float | None = None) -> Reply | Death:
-        """Gives the executor one request and waits for the reply or the death.
+    def run(
+        self, request: dict[str, Any], timeout_s: float | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> Reply | Death:
+        """Gives the executor one request and waits for the reply or the death; `meanwhile` is called once it works.
 
         Raises `ZygoteDiedError` when no executor can be had.
         """
@@ -194,6 +206,8 @@ class Executor:
         limit = timeout_s or self.limits.timeout_s
         try:
             send(channel, {**request, "scratch": str(self._scratch)})
+            if meanwhile is not None:
+                meanwhile()
             killed, peak = self._watch(channel, begun, cpu_begun, limit)
             if not killed:
                 message = receive(channel)
@@ -259,7 +273,10 @@ class Executor:
                 self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 self._control.settimeout(30.0)
                 self._control.connect(self._zygote_path)
-            socket.send_fds(self._control, [b'{"spawn":{}}'], [theirs.fileno(), self._log, self._stage.handle])
+            handles = [theirs.fileno(), self._log, self._stage.handle]
+            if self.hits is not None:
+                handles.append(self.hits.handle)
+            socket.send_fds(self._control, [b'{"spawn":{}}'], handles)
             self.pid = int(self._hear("pid")["pid"])
         except (OSError, ZygoteDiedError) as gone:
             mine.close()

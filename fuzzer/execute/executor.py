@@ -14,6 +14,7 @@ import socket
 import traceback
 from typing import Any
 
+from fuzzer.coverage import tripwire
 from fuzzer.execute.protocol import ChannelClosed, receive, send
 from fuzzer.execute.stage import StageCell
 
@@ -23,8 +24,11 @@ STACK_SIGNAL = signal.SIGUSR1
 """Sent to a hung executor before it is killed: the Python stack goes to the log."""
 
 
-def main(target: Any, channel_handle: int, log_handle: int, stage_handle: int) -> None:
-    """Serves requests until the channel closes; `target` has `prepare(scratch)` and `run(request, stage)`."""
+def main(target: Any, channel_handle: int, log_handle: int, stage_handle: int, hits_handle: int | None = None) -> None:
+    """Serves requests until the channel closes; `target` has `prepare(scratch)` and `run(request, stage)`.
+
+    With `hits_handle` native blocks are reported there.
+    """
     os.dup2(log_handle, 1)
     os.dup2(log_handle, 2)
     devnull = os.open(os.devnull, os.O_RDONLY)
@@ -41,11 +45,14 @@ def main(target: Any, channel_handle: int, log_handle: int, stage_handle: int) -
     faulthandler.register(signal.SIGTRAP, file=2, all_threads=False, chain=True)
     stage = StageCell(stage_handle)
     stage.catch_signals()  # after faulthandler, whom it passes every signal on to
+    # Last of all: it passes what is no breakpoint of ours on to whoever had SIGTRAP before.
+    unwatched = tripwire.arm(hits_handle) if hits_handle is not None else ""
     with socket.socket(fileno=channel_handle) as channel:
-        _serve(target, channel, stage)
+        _serve(target, channel, stage, unwatched)
 
 
-def _serve(target: Any, channel: socket.socket, stage: StageCell) -> None:
+def _serve(target: Any, channel: socket.socket, stage: StageCell, unwatched: str) -> None:
+    """Answers requests; `unwatched` says why native blocks are not reported, where they should be."""
     prepared = False
     while True:
         try:
@@ -64,6 +71,8 @@ def _serve(target: Any, channel: socket.socket, stage: StageCell) -> None:
             reply = {"bug": traceback.format_exc(limit=20)}
         stage.set("done")
         reply["rss_mb"] = rss_mb()
+        if unwatched:
+            reply["unwatched"] = unwatched
         try:
             send(channel, reply)
         except ChannelClosed:

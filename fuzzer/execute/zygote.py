@@ -4,8 +4,12 @@ One process serves all drivers and the examiner. It must stay single-threaded, b
 forking thread, and it must never run TensorFlow, because TensorFlow's threads would be missing in the fork.
 It dies with its supervisor, and its executors die with it.
 
-Protocol, on a SOCK_SEQPACKET connection a client: `{"spawn": {}}` with three file descriptors (channel, log,
-stage cell) is answered by `{"pid": n}`, and later, unasked, by `{"exit": n, "status": waitstatus}`.
+When it is ready it says so on standard output, with the libraries that native coverage can watch:
+`ready {"libraries": [[scope, file], ...]}`.
+
+Protocol, on a SOCK_SEQPACKET connection a client: `{"spawn": {}}` with three file descriptors (channel, log, stage
+cell), or with a fourth (where native blocks are reported), is answered by `{"pid": n}`, and later, unasked, by
+`{"exit": n, "status": waitstatus}`.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from importlib import import_module
 from typing import Any
 
 from fuzzer import native
+from fuzzer.coverage import scopes
 from fuzzer.execute import executor
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -45,7 +50,7 @@ class _Zygote:
         self.selector.register(wake_read, selectors.EVENT_READ, "child")
         self.selector.register(self.listener, selectors.EVENT_READ, "accept")
         self.selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "parent")
-        print("ready", flush=True)
+        print("ready", json.dumps({"libraries": scopes.loaded()}), flush=True)
         while True:
             for key, _ in self.selector.select():
                 if key.data == "parent":
@@ -74,13 +79,13 @@ class _Zygote:
 
     def _request(self, client: socket.socket) -> None:
         try:
-            data, handles, _, _ = socket.recv_fds(client, _MAX_PACKET, 3)
+            data, handles, _, _ = socket.recv_fds(client, _MAX_PACKET, 4)
         except OSError:
             data, handles = b"", []
         if not data:
             self._forget(client)
             return
-        if "spawn" in json.loads(data) and len(handles) == 3:
+        if "spawn" in json.loads(data) and len(handles) in (3, 4):
             pid = os.fork()
             if pid == 0:
                 self._become_executor(client, handles)

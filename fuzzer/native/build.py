@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = ("stack.c",)
+SOURCES = ("stack.c", "tripwire.c", "guard.c")
 """Files of this folder that make up the library. One more C file is one more entry."""
 FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra")
 """No -Werror: a compiler of tomorrow may warn of something new."""

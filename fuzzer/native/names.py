@@ -44,13 +44,18 @@ def plain_name(symbol: str) -> str:
 
     A lambda is `{lambda}` of the function that it stands in; anonymous namespaces vanish.
     """
-    symbol = _CLONE.sub("", symbol.partition("@")[0])  # the version of an exported symbol stands behind an @
+    symbol = clone_of(symbol)
     if not symbol.startswith("_Z"):
         return symbol[:MAX_NAME]
     try:
         return _shortened(_Symbol(symbol).encoding())
     except (Unreadable, IndexError, RecursionError):
         return symbol[:MAX_NAME]
+
+
+def clone_of(symbol: str) -> str:
+    """The symbol of the function that `symbol` is a copy or a part of, mostly itself."""
+    return _CLONE.sub("", symbol.partition("@")[0])  # the version of an exported symbol stands behind an @
 
 
 def _shortened(name: str) -> str:

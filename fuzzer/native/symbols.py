@@ -26,16 +26,20 @@ _MAX_NAME = 8192
 
 
 @dataclass(frozen=True)
-class _Table:
-    """The functions of a file, sorted by address, and where their names are."""
+class Functions:
+    """The functions of a file, sorted by address, and where their names are. All arrays have one entry a symbol."""
 
     begins: NDArray[np.uint64]
     sizes: NDArray[np.uint64]
     names: NDArray[np.uint32]
+    """Offsets in the string table."""
     strings: int
     """Offset of the string table in the file."""
+    strings_bytes: int
     segments: tuple[tuple[int, int, int], ...]
     """(offset in the file, bytes, address) of what is loaded."""
+    stripped: bool
+    """Only what the file exports is known."""
 
 
 @lru_cache(maxsize=4096)
@@ -51,7 +55,7 @@ def module_name(frame: Frame) -> str:
 
 
 def _mangled(frame: Frame) -> str:
-    table = _table(frame.module) if frame.module else None
+    table = _functions_of(frame.module) if frame.module else None
     if table is None:
         return ""
     address = next(
@@ -72,9 +76,8 @@ def _mangled(frame: Frame) -> str:
     return raw.partition(b"\0")[0].decode(errors="replace")
 
 
-@cache
-def _table(path: str) -> _Table | None:
-    """The table of a file; None when it is gone or no ELF file."""
+def read_functions(path: str) -> Functions | None:
+    """The functions of a file; None when it is gone or no ELF file of 64 bits."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
@@ -85,7 +88,11 @@ def _table(path: str) -> _Table | None:
         return None
 
 
-def _read_table(path: str, elf: Any) -> _Table | None:
+_functions_of = cache(read_functions)
+"""For who asks again and again, and may keep 16 MB."""
+
+
+def _read_table(path: str, elf: Any) -> Functions | None:
     """Reads the symbols as one array: pyelftools finds the table, and would take a minute to read it one by one."""
     import numpy as np
 
@@ -107,5 +114,13 @@ def _read_table(path: str, elf: Any) -> _Table | None:
         for s in elf.iter_segments()
         if s["p_type"] == "PT_LOAD"
     )
-    strings = int(elf.get_section(section["sh_link"])["sh_offset"])
-    return _Table(functions["value"].copy(), functions["size"].copy(), functions["name"].copy(), strings, segments)
+    strings = elf.get_section(section["sh_link"])
+    return Functions(
+        functions["value"].copy(),
+        functions["size"].copy(),
+        functions["name"].copy(),
+        int(strings["sh_offset"]),
+        int(strings["sh_size"]),
+        segments,
+        section.name != ".symtab",
+    )

@@ -187,7 +187,10 @@ def demo_snapshot(now: datetime = NOW, elapsed_s: float = 3723.0) -> Snapshot:
             "shape": 40,
         },
         mutators={"insert": (8000, 7900), "rewire": (5000, 4700)},
-        history=tuple((t, int(t * 12.1), int(1426 * (t / 30) ** 0.45), int((t / 300) ** 0.99)) for t in steps),
+        history=tuple(
+            (t, int(t * 12.1), int(1426 * (t / 30) ** 0.45), int((t / 300) ** 0.99), int(61_000 * (t / 30) ** 0.09))
+            for t in steps
+        ),
     )
 
 

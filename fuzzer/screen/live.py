@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fuzzer.campaign.snapshot import Snapshot, TitleLine
 from fuzzer.findings.hiding import count_line
+from fuzzer.screen.discovery import blocks_line, discovery_line
 from fuzzer.screen.health import verdict_line
 from fuzzer.screen.lines import Lines, Part, beside, cut, heading, line, pairs, wrapped
 from fuzzer.screen.plain import SHOW_HIDDEN, plain_line, summary
@@ -146,6 +147,7 @@ def figures(snapshot: Snapshot) -> list[tuple[str, str, str]]:
         ("refused", count(snapshot.refused), ""),
         ("overhead", percent(snapshot.overhead) if some else "-", slow),
         ("features", count(snapshot.features), ""),
+        ("blocks", count(sum(snapshot.blocks.values())) if snapshot.all_blocks else "-", ""),
         ("restarts", count(snapshot.restarts), ""),
         ("recycled", count(snapshot.recycled), ""),
         ("deaths", count(deaths), "red" if deaths else ""),
@@ -161,6 +163,8 @@ def details(snapshot: Snapshot, width: int) -> Lines:
     rows = (
         ("deaths", tally(snapshot.deaths)),
         ("features", tally(snapshot.families)),
+        ("blocks", blocks_line(snapshot)),
+        ("discovery", discovery_line(snapshot)),
         ("operators", verdict_line(snapshot)),
         ("suspicions", suspicions),
         ("examiner", snapshot.examining or "idle"),

@@ -127,7 +127,7 @@ def _rest_row(rest: list[dict[str, Cell]], schemes: list[str], name_width: int, 
 def others(snapshot: Snapshot, width: int) -> Lines:
     """By runtime, by kind and over time: one narrow column."""
     lines = runtimes(snapshot, width)
-    lines.append(_growth("findings", [n for _, _, _, n in snapshot.history], width))
+    lines.append(_growth("findings", [n for _, _, _, n, _ in snapshot.history], width))
     if width >= RIGHT_WIDTH_WIDE:
         lines += kinds(snapshot, width)
         if snapshot.worst:
@@ -205,6 +205,6 @@ def growth_lines(snapshot: Snapshot, width: int) -> Lines:
     head = f"0 to {duration(snapshot.history[-1][0])}"
     return [
         heading(f"growth, {head}", width),
-        _growth("features", [f for _, _, f, _ in snapshot.history], width),
-        _growth("findings", [n for _, _, _, n in snapshot.history], width),
+        _growth("features", [f for _, _, f, _, _ in snapshot.history], width),
+        _growth("findings", [n for _, _, _, n, _ in snapshot.history], width),
     ]

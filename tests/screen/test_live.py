@@ -43,7 +43,7 @@ def hostile() -> Snapshot:
         grid={HOSTILE: {HOSTILE: cell}, "empty": {}},
         by_runtime={HOSTILE: cell},
         by_kind={HOSTILE: 1},
-        history=((0.0, 0, 0, 0),),
+        history=((0.0, 0, 0, 0, 0),),
         warnings=(HOSTILE * 20,) * 10,
     )
 

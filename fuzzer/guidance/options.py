@@ -1,0 +1,28 @@
+"""How a campaign is guided. The defaults are what `scripts/bench coverage` found best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FEEDBACK = ("native", "features", "none")
+"""What counts as a discovery: native blocks and features, features alone, or nothing at all."""
+PARENTS = ("energy", "uniform", "libfuzzer")
+"""Who chooses what is mutated: discoveries by second of its offspring, chance, or libFuzzer."""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Everything that can be switched off, for comparison."""
+
+    feedback: str = "native"
+    parents: str = "energy"
+    candidates: int = 16
+    """Cases made for each one that is run; 1 takes them as they come."""
+    fresh: float = 0.5
+    """Share of candidates that are fresh; the others are mutants."""
+    blocks: bool = True
+    """Whether native blocks guide; without, they are only counted."""
+    features: bool = True
+    """Whether features guide; without, they are only counted."""
+    watch: bool = False
+    """Counts native blocks whatever the feedback: for comparison."""
