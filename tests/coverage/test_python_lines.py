@@ -376,3 +376,20 @@ def test_nearly_every_function_of_the_converter_is_watched(real: Executor) -> No
     # A handful of lambdas that no attribute leads to, and helpers that are deleted after use.
     assert len(answer["missing"]) <= 0.03 * answer["defined"], answer["missing"]
     assert not any("TFLiteConverter" in missing for missing in answer["missing"])
+
+
+@monitored
+@pytest.mark.slow
+def test_the_reply_of_an_executor_has_the_lines_that_its_owner_does_not_know(real: Executor) -> None:
+    known: set[str] = set()
+    real.known_lines = lambda: sorted(known)
+    request = {"command": "run", "case": to_json(small_net())}
+    first = real.run(request)
+    assert isinstance(first, Reply) and "lite.py" in files(first.message["lines"])
+    known.update(first.message["lines"])
+    real.stop()
+    again = real.run(request)
+    assert isinstance(again, Reply) and again.message["converted"] and "lines" not in again.message
+    int8 = real.run({**request, "case": to_json(small_net("int8"))})
+    assert isinstance(int8, Reply) and "optimize/calibrator.py" in files(int8.message["lines"])
+    assert not known & set(int8.message["lines"]) and real.started == 2
