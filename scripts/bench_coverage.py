@@ -41,6 +41,7 @@ MODES: dict[str, Guidance] = {
     "features only": Guidance(blocks=False, watch=True, feedback="features"),
     "native only": Guidance(features=False),
     "no choice": Guidance(candidates=1),
+    "more choice": Guidance(candidates=48),
     "uniform parents": Guidance(parents="uniform"),
     "fresh only": Guidance(fresh=1.0),
     "mutants only": Guidance(fresh=0.05),
@@ -212,9 +213,8 @@ def _growth(by_mode: dict[str, list[dict[str, Any]]], minutes: float) -> Table:
 
 def _peer(by_mode: dict[str, list[dict[str, Any]]], minutes: float) -> Table:
     """Plain blocks of the scopes in which the peer was measured."""
-    from fuzzer.coverage.tables import read
-
     from fuzzer.coverage.space import BlockSpace
+    from fuzzer.coverage.tables import read
 
     marks = [m for m in MARKS_MIN if m <= minutes]
     table = Table("plain blocks, converter + runtime", *(f"{m:g}" for m in marks))

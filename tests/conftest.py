@@ -37,7 +37,7 @@ def tiny_zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="session")
 def real_zygote() -> Iterator[Zygote]:
     """A zygote with TensorFlow in it. Only slow tests may ask for it."""
-    zygote = Zygote(REAL)
+    zygote = Zygote(REAL, watch=True)
     zygote.wait_ready()
     yield zygote
     zygote.stop()

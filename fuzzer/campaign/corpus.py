@@ -110,6 +110,7 @@ class Corpus:
         self._features: dict[str, list[str]] = {}
         self._packed: dict[str, Mapping[str, str]] = {}
         self._lines: set[str] = set()
+        self._dead: set[str] = set()
         self._end = 0
 
     @property
@@ -126,6 +127,10 @@ class Corpus:
     def features_of(self, case_id: str) -> list[str] | None:
         """What a case showed when it was executed, nothing when it died; None when nobody knows."""
         return self._features.get(case_id)
+
+    def died(self, case_id: str) -> bool:
+        """Whether a case is known for killing its executor, so that there is no file of it."""
+        return case_id in self._dead
 
     def packed_of(self, case_id: str) -> Mapping[str, str]:
         """The blocks that a case was the first to reach, for `BlockSpace.unpack`; empty when nobody knows."""
@@ -174,6 +179,10 @@ class Corpus:
     def _take(self, line: Line) -> None:
         self._features[line.case] = line.features
         self._lines.update(feature for feature in line.features if feature.startswith(PREFIX))
+        if line.died:
+            self._dead.add(line.case)
+        else:
+            self._dead.discard(line.case)  # a sibling's run of it lived: there is a file
         if line.blocks:
             self._packed[line.case] = _union(self._packed.get(line.case, {}), line.blocks)
 

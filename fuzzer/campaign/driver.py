@@ -182,7 +182,8 @@ class Driver:
         if features is not None:
             blocks = self.space.unpack(self.corpus.packed_of(name))
             self.counters.hit(blocks)
-            self._adopt(name, gain_of(len(blocks), len(features), 0), _USUAL_S)
+            if not self.corpus.died(name):
+                self._adopt(name, gain_of(len(blocks), len(features), 0), _USUAL_S)
         return features
 
     def _adopt(self, name: str, gain: float, seconds: float) -> None:
@@ -220,7 +221,7 @@ class Driver:
             if "bug" in message:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
             if "unwatched" in message:
-                self._tell({"event": "warning", "text": f"no native coverage: {message['unwatched']}"})
+                self._tell({"event": "warning", "text": message["unwatched"]})
             features = [*message.get("features", []), *message.get("lines", [])]
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
             told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics", *_ERRORS)
@@ -388,7 +389,7 @@ class Driver:
         self.watch_blocks()
         seeds = self.scratch / "corpus"
         seeds.mkdir(parents=True, exist_ok=True)
-        entries = self.corpus.files()
+        entries, _ = self.corpus.readable()
         for path in entries:
             link(path, seeds / path.name)
         if not entries:

@@ -128,7 +128,7 @@ class Supervisor:
     def run(self) -> Snapshot:
         """Runs the campaign to its end and returns the last snapshot. Raises `UserError` when it cannot start."""
         previous = signal.signal(signal.SIGINT, self._on_interrupt)
-        zygote = Zygote(self.config.target, self.corpus.state / "zygote.log")
+        zygote = Zygote(self.config.target, self.corpus.state / "zygote.log", watch=self._watches)
         try:
             self._prepare()
             # Drivers load while TensorFlow does: the zygote's socket is there already and answers when it is ready.

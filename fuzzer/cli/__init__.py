@@ -21,7 +21,9 @@ VERBS = {
     "status": "Show the running or last campaign.",
     "fusions": "Show what the converter makes of each pattern and scheme.",
     "health": "Show how well ops, patterns and schemes get through.",
+    "coverage": "Show what native code and which features were reached, and what was not.",
     "triage": "Go through the findings on an interactive screen.",
+    "corpus": "Distil a corpus: the fewest cases that reach the same.",
     "case": "Show or check a case file.",
 }
 DEFAULT = "run"

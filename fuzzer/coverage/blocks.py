@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuzzer.coverage.scopes import TELLING, Selection
 from fuzzer.native.demangle import full_name, short_name
-from fuzzer.native.symbols import Functions, read_functions
+from fuzzer.native.symbols import Functions, read_functions, sections
 from fuzzer.native.unwind import NoUnwind, Unwind
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _code(elf: Any) -> list[tuple[int, int]]:
     """(first address, end) of the sections with instructions."""
     return [
         (int(s["sh_addr"]), int(s["sh_addr"] + s["sh_size"]))
-        for s in elf.iter_sections()
-        if s["sh_flags"] & 4 and s["sh_type"] == "SHT_PROGBITS"  # SHF_EXECINSTR of elf.h
+        for s in sections(elf, "SHT_PROGBITS")
+        if s["sh_flags"] & 4  # SHF_EXECINSTR of elf.h
     ]
 
 
@@ -125,17 +125,16 @@ def _functions(
     symbols: Functions, unwind: Unwind, data: mmap.mmap, code: list[tuple[int, int]], selection: Selection
 ) -> list[Function]:
     """The functions of a scope by address, each once: of names that share an address the best is kept."""
-    names = _names(symbols, data, selection)
     extents = unwind.extents()
     made = []
     end = 0
-    for begin in sorted(names):
-        name, size = names[begin]
+    for begin, (name, sizes) in sorted(_names(symbols, data, selection).items()):
         at = int(extents.begins.searchsorted(begin))
-        record = None
-        if at < len(extents.begins) and int(extents.begins[at]) == begin:
-            size = size or int(extents.sizes[at])
-            record = int(extents.records[at]) if int(extents.sizes[at]) == size else None
+        size, record = max(sizes), None
+        recorded = at < len(extents.begins) and int(extents.begins[at]) == begin
+        # A symbol may leave the size to the record; where both have one they must agree.
+        if recorded and (size == 0 or int(extents.sizes[at]) in sizes):
+            size, record = int(extents.sizes[at]), int(extents.records[at])
         # No size: a label like `_init`. Inside of another function: a second way in, which is no start for sure.
         if size == 0 or begin < end or not any(low <= begin and begin + size <= high for low, high in code):
             continue
@@ -144,24 +143,25 @@ def _functions(
     return made
 
 
-def _names(symbols: Functions, data: mmap.mmap, selection: Selection) -> dict[int, tuple[str, int]]:
-    """By address: the short name of the best symbol of the scope, and the size of the largest."""
+def _names(symbols: Functions, data: mmap.mmap, selection: Selection) -> dict[int, tuple[str, set[int]]]:
+    """By address: the short name of the best symbol of the scope, and the sizes of all."""
     strings = data[symbols.strings : symbols.strings + symbols.strings_bytes]
-    best: dict[int, tuple[tuple[bool, int, bytes], str, int]] = {}
+    best: dict[int, tuple[tuple[bool, int, bytes], str]] = {}
+    sizes: dict[int, set[int]] = {}
     for begin, size, offset in zip(
         symbols.begins.tolist(), symbols.sizes.tolist(), symbols.names.tolist(), strict=True
     ):
         symbol = strings[offset : strings.index(b"\0", offset)]
         if not selection.candidate(symbol):
             continue
+        sizes.setdefault(begin, set()).add(size)
         # C++ before C, the shorter before the longer: `f` before `f.llvm.1`, complete before base constructors.
         rank = (not symbol.startswith(b"_Z"), len(symbol), symbol)
-        known = best.get(begin)
-        if known is None or rank < known[0]:
+        if begin not in best or rank < best[begin][0]:
             full = full_name(symbol.decode(errors="replace"))
             if selection.takes(full):
-                best[begin] = (rank, full, max(size, known[2] if known else 0))
-    return {begin: (short_name(full, TELLING), size) for begin, (_, full, size) in best.items()}
+                best[begin] = (rank, full)
+    return {begin: (short_name(full, TELLING), sizes[begin]) for begin, (_, full) in best.items()}
 
 
 class _Finder:

@@ -10,7 +10,9 @@ functions in 17 files; missing are lambdas in a dictionary of the debugger or in
 helpers that are deleted after use. A global event would call us once for every function that TensorFlow runs.
 
 `find` does the walk, best before the fork: it touches the modules that TensorFlow consists of, and in a fork each page
-of them is copied (20 to 50 ms; `start` alone takes 1 to 4 ms).
+of them is copied (20 to 50 ms). *Measured* on Python 3.12: `start` 2.5 ms, known lines or none; the 860 lines of the
+first case are lost in the noise of its 150 ms; a warm case costs 51.7 ms of CPU watched and 51.9 not (mean of 9 runs of
+42 cases each, standard error 0.6), and `take` 0.02 ms of that.
 
 Lines, not branches: a branch that was taken shows in the line behind it, and a line means something to the reader.
 A line belongs to the release it was seen in: after an update of TensorFlow some of the known lines are other lines, and

@@ -148,7 +148,7 @@ def _absent(found: Iterable[tuple[str, str]]) -> list[str]:
 
 
 class _Store:
-    """The folder with the tables. One that cannot be written is still read; what is new then lives with this process."""
+    """The folder with the tables. One that cannot be written is read; what is new then lives with this process."""
 
     def __init__(self, problems: list[str]) -> None:
         self._problems = problems

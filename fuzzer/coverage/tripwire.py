@@ -1,15 +1,15 @@
 """Which native blocks run: the owner's side of the tripwire, and the executor's.
 
 The owner (a driver) makes shared memory with one byte a block and hands it to its executors, one after another. An
-executor arms every block that is not known; the C handler (`fuzzer/native/tripwire.c`) marks a block in the shared memory
-when it runs for the first time, and never again pays for it. What was marked survives any death of the executor,
-`kill -9` included.
+executor arms every block that is not known; the C handler (`fuzzer/native/tripwire.c`) marks a block in that memory
+when it runs for the first time, and it costs nothing from then on. What was marked survives any death of the
+executor, `kill -9` included.
 
 Blocks that are reported are those of the process that armed them and of its forks; a program that it starts
 (`exec`) is another one.
 
-Layout of the memory, which is a memfd: `_HEADER`; at `_COUNTERS_AT` the two counters of `struct counters`; at `_JSON_AT`
-the space as JSON; at `states_at`, on a page of its own, the bytes. Owner's side: standard library only.
+Layout of the memory, which is a memfd: `_HEADER`; at `_COUNTERS_AT` the two counters of `struct counters`; at
+`_JSON_AT` the space as JSON; at `states_at`, where a page begins, the bytes. Owner's side: standard library only.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ class _Refused(Exception):
 def arm(handle: int) -> str:
     """Arms every block that is not known, of every library of the memory's space. Once a process.
 
-    Call it when the process has one thread, and after all else that takes signals: a SIGTRAP that is none of ours goes to
-    whoever had it before. "" or, in one line, what is not armed and why; libraries that can be armed are.
+    Call it when the process has one thread, and after all else that takes signals: a SIGTRAP that is none of ours goes
+    to whoever had it before. "" or, in one line, what is not armed and why; libraries that can be armed are.
     """
     try:
         libraries, counters_at, states_at, size = _read(handle)

@@ -91,11 +91,13 @@ class Reply:
 class Zygote:
     """Starts and owns the zygote process. `path` is where clients connect."""
 
-    def __init__(self, target: str = DEFAULT_TARGET, log: Path | None = None) -> None:
+    def __init__(self, target: str = DEFAULT_TARGET, log: Path | None = None, watch: bool = False) -> None:
+        """With `watch` it says which libraries native coverage can watch, which takes it half a second."""
         self.folder = Path(tempfile.mkdtemp(prefix="fuzzer-"))
         self.path = str(self.folder / "zygote")
         self.libraries: list[tuple[str, str]] = []
-        """(scope, file) of what native coverage can watch; known when it is ready."""
+        """(scope, file) of what native coverage can watch; known when it is ready, where that was asked for."""
+        self._watch = watch
         self._target = target
         self._log = log or self.folder / "zygote.log"
         self._start()
@@ -107,7 +109,7 @@ class Zygote:
         listener.listen(16)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fuzzer.execute.zygote", str(listener.fileno()), self._target],
+                [sys.executable, "-m", "fuzzer.execute.zygote", str(listener.fileno()), self._target, str(self._watch)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

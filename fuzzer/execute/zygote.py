@@ -4,7 +4,7 @@ One process serves all drivers and the examiner. It must stay single-threaded, b
 forking thread, and it must never run TensorFlow, because TensorFlow's threads would be missing in the fork.
 It dies with its supervisor, and its executors die with it.
 
-When it is ready it says so on standard output, with the libraries that native coverage can watch:
+When it is ready it says so on standard output, with the libraries that native coverage can watch, where it was asked:
 `ready {"libraries": [[scope, file], ...]}`.
 
 Protocol, on a SOCK_SEQPACKET connection a client: `{"spawn": {}}` with three file descriptors (channel, log, stage
@@ -34,7 +34,8 @@ _MAX_PACKET = 4096
 
 
 class _Zygote:
-    def __init__(self, listener: socket.socket, target: Any) -> None:
+    def __init__(self, listener: socket.socket, target: Any, libraries: list[tuple[str, str]]) -> None:
+        self.libraries = libraries
         self.listener = listener
         self.target = target
         self.selector = selectors.DefaultSelector()
@@ -50,7 +51,7 @@ class _Zygote:
         self.selector.register(wake_read, selectors.EVENT_READ, "child")
         self.selector.register(self.listener, selectors.EVENT_READ, "accept")
         self.selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "parent")
-        print("ready", json.dumps({"libraries": scopes.loaded()}), flush=True)
+        print("ready", json.dumps({"libraries": self.libraries}), flush=True)
         while True:
             for key, _ in self.selector.select():
                 if key.data == "parent":
@@ -133,7 +134,7 @@ def _tell(client: socket.socket, message: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Entry point: `python -m fuzzer.execute.zygote SOCKET_FD TARGET_MODULE`."""
+    """Entry point: `python -m fuzzer.execute.zygote SOCKET_FD TARGET_MODULE True|False`."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
     listener = socket.socket(fileno=int(sys.argv[1]))
@@ -141,11 +142,12 @@ def main() -> None:
     target.load()
     python_lines.find()
     native.problem()  # loads the library of the signal handler, once for all executors; the supervisor tells of failure
+    libraries = scopes.loaded() if sys.argv[3] == "True" else []
     # What is loaded now is never garbage: keep the collector off it in every fork (a full collection of
     # TensorFlow's modules costs 150 ms and copies their pages).
     gc.collect()
     gc.freeze()
-    _Zygote(listener, target).serve()
+    _Zygote(listener, target, libraries).serve()
 
 
 if __name__ == "__main__":

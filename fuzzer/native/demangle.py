@@ -21,7 +21,7 @@ _MAX_ARGUMENTS = 120
 _DEPTH = 2
 """Template arguments of template arguments of … are shown so deep, where there is room."""
 _TOKEN = re.compile(r"[^<>(){}\[\], ]+|.")
-_OPERATOR = re.compile(r"\boperator(\(\)|\[\]|<=>|<<=?|>>=?|->\*?|<=?|>=?|,)")
+_OPERATOR = re.compile(r"\boperator(\(\)|\[\]|<=>|<<=?|>>=?|->\*?|<=?|>=?|,)(?: (?=<))?")
 _SPELT = ("()", "[]", "<=>", "<<=", "<<", ">>=", ">>", "->*", "->", "<=", "<", ">=", ">", ",")
 _HIDDEN = 0xE000
 """A private character for each of `_SPELT`, so that the brackets of operators are none while names are taken apart."""

@@ -1,18 +1,21 @@
 /* SIGTRAP stays with the tripwire, whatever the program under test does with signals.
  *
- * Two things would kill an armed process. A handler of somebody else's for SIGTRAP would get our traps and return behind
- * the int3, into the middle of an instruction (LLVM installs one with llvm::sys::RemoveFileOnSignal, absl with its failure
- * handler, Python with faulthandler.register). And a thread that has SIGTRAP blocked is killed by the kernel at its next
- * int3 (signal(7): a synchronous signal is not held back); LLVM and Python block all signals here and there.
+ * Two things would kill an armed process. A handler of somebody else's for SIGTRAP would get our traps and return
+ * behind the int3, into the middle of an instruction (LLVM installs one with llvm::sys::RemoveFileOnSignal, absl with its
+ * failure handler, Python with faulthandler.register). And a thread that has SIGTRAP blocked is killed by the kernel at
+ * its next int3 (a synchronous signal is not held back: force_sig of Linux). absl blocks all signals while it makes the
+ * identity of a thread (SetCurrentThreadIdentity) and while it holds the lock of an arena (LowLevelAlloc), LLVM while it
+ * closes a file (SafelyCloseFileDescriptor); in the libraries of LiteRT that code of absl's is itself under coverage.
  *
  * So every loaded library that calls sigaction, signal, sigprocmask or pthread_sigmask calls ours instead: the entries of
  * its global offset table are overwritten (System V psABI for x86-64, section 4.4: R_X86_64_JUMP_SLOT, R_X86_64_GLOB_DAT).
  * A new handler for SIGTRAP is remembered, and gets what is no trap of ours; SIGTRAP is left out of every mask. All else
  * goes on to libc.
  *
- * Not covered: libraries that are loaded later, system calls that are made without libc, and functions of libc that block
- * signals while they are at work themselves (pthread_create, posix_spawn: nothing of ours runs in there). `guard_holds`
- * tells whether SIGTRAP is still ours.
+ * Not covered: libraries that are loaded later; system calls made without libc; a pointer to one of the four in static
+ * data; handlers that run inside ppoll(2) and its like with a mask of their own. What libc does with masks inside its own
+ * functions is no matter (pthread_create, posix_spawn): no block of ours runs in there. `guard_holds` tells whether
+ * SIGTRAP is still ours.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -51,7 +54,7 @@ int guard_holds(void) {
     return ours != NULL && real_sigaction(SIGTRAP, NULL, &now) == 0 && now.sa_sigaction == ours;
 }
 
-/* Gives a SIGTRAP that is not ours to whoever would have it without us. */
+/* Gives a SIGTRAP that is not ours to whoever would have it without us. His sa_mask and SA_RESETHAND are not heeded. */
 void guard_pass_on(int number, siginfo_t *info, void *context) {
     const struct sigaction *next = &nexts[atomic_load(&turn) % TURNS];
     if (next->sa_flags & SA_SIGINFO) {

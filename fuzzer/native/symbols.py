@@ -8,6 +8,8 @@ process that has a death to name, so nothing is kept on disk.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -88,6 +90,15 @@ def read_functions(path: str) -> Functions | None:
         return None
 
 
+def sections(elf: Any, *types: str) -> Iterator[Any]:
+    """The sections of some types. `elf.iter_sections` makes all of them, hash tables of a second included."""
+    from elftools.common.exceptions import ELFError
+
+    for number in range(elf.num_sections()):
+        with suppress(ELFError):  # of another type
+            yield elf.get_section(number, types)
+
+
 _functions_of = cache(read_functions)
 """For who asks again and again, and may keep 16 MB."""
 
@@ -96,7 +107,7 @@ def _read_table(path: str, elf: Any) -> Functions | None:
     """Reads the symbols as one array: pyelftools finds the table, and would take a minute to read it one by one."""
     import numpy as np
 
-    section = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
+    section = next(sections(elf, "SHT_SYMTAB"), None) or next(sections(elf, "SHT_DYNSYM"), None)
     if section is None or elf.elfclass != 64:
         return None
     # Elf64_Sym of elf.h.
@@ -122,5 +133,5 @@ def _read_table(path: str, elf: Any) -> Functions | None:
         int(strings["sh_offset"]),
         int(strings["sh_size"]),
         segments,
-        section.name != ".symtab",
+        section["sh_type"] != "SHT_SYMTAB",
     )

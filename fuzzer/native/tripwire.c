@@ -132,11 +132,11 @@ static int hit(uintptr_t address) {
     return 0;
 }
 
-/* si_code: the kernel gives SI_KERNEL to int3, and would give TRAP_BRKPT to other breakpoints. What processes send is
- * SI_USER, SI_TKILL or SI_QUEUE, all of them not positive, and says nothing about the instruction before. */
+/* si_code: Linux gives SI_KERNEL to int3; kernels that imitate it may give what POSIX says, TRAP_BRKPT. A step of a
+ * debugger and what a process sends have others, and say nothing about the instruction before. */
 static void on_trap(int number, siginfo_t *info, void *context) {
     greg_t *next = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-    if (info->si_code > 0 && hit((uintptr_t)*next - 1)) {
+    if ((info->si_code == SI_KERNEL || info->si_code == TRAP_BRKPT) && hit((uintptr_t)*next - 1)) {
         *next -= 1;
         return;
     }
@@ -290,8 +290,9 @@ long tripwire_arm(void) {
     return planted;
 }
 
-/* Arms these blocks, whatever they were, and makes them UNKNOWN. How many have an int3 that had none. Other threads may
- * run meanwhile: each sees a block before it is armed or after. Unknown numbers are passed over. */
+/* Arms these blocks, whatever they were, and makes them UNKNOWN. How many have an int3 that had none. Numbers that are no
+ * block's are passed over. Other threads may run meanwhile, but a block that one of them hits at this very moment may be
+ * left as it was before: UNKNOWN and without int3. What is measured exactly is a process at rest. */
 long tripwire_rearm(const uint32_t *numbers, long count) {
     long planted = 0;
     for (long i = 0; i < count && atomic_load(&armed); i++)

@@ -15,6 +15,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fuzzer.native.symbols import sections
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -44,14 +46,20 @@ class Extents:
 
 
 class Unwind:
-    """The unwind tables of one ELF file. `elf` is pyelftools', `data` the whole file."""
+    """The unwind tables of one ELF file: `elf` is pyelftools', `data` the whole file. Raises `NoUnwind` without any."""
 
     def __init__(self, elf: Any, data: mmap.mmap | bytes) -> None:
         self._data = data
-        self._header = _section(elf, ".eh_frame_hdr")
-        self._frames = _section(elf, ".eh_frame")
-        lsda = elf.get_section_by_name(".gcc_except_table")
-        self._lsda = (0, 0, 0) if lsda is None else _place(lsda)
+        places = {
+            section.name: (int(section["sh_addr"]), int(section["sh_offset"]), int(section["sh_size"]))
+            for section in sections(elf, "SHT_PROGBITS", "SHT_AMD64_UNWIND")
+        }
+        for name in (".eh_frame_hdr", ".eh_frame"):
+            if name not in places:
+                raise NoUnwind(f"it has no {name}")
+        # (address, offset in the file, bytes)
+        self._header, self._frames = places[".eh_frame_hdr"], places[".eh_frame"]
+        self._lsda = places.get(".gcc_except_table", (0, 0, 0))
         self._augmentations: dict[int, tuple[int, int, bool]] = {}
 
     def extents(self) -> Extents:
@@ -159,18 +167,6 @@ class Unwind:
             if pad:
                 pads.add(begin + pad)
         return sorted(pads)
-
-
-def _section(elf: Any, name: str) -> tuple[int, int, int]:
-    """(address, offset in the file, bytes)."""
-    section = elf.get_section_by_name(name)
-    if section is None or section["sh_type"] == "SHT_NOBITS":
-        raise NoUnwind(f"it has no {name}")
-    return _place(section)
-
-
-def _place(section: Any) -> tuple[int, int, int]:
-    return int(section["sh_addr"]), int(section["sh_offset"]), int(section["sh_size"])
 
 
 def _uleb(data: mmap.mmap | bytes, at: int) -> tuple[int, int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from random import Random
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,7 @@ def test_blocks_come_back_and_so_do_those_of_the_dead(tmp_path: Path) -> None:
     assert again.known_blocks(SPACE) == [0, 7, 9, 398_812, 398_813, 500_000, 741_055]
     assert SPACE.unpack(again.packed_of(two.id)) == [7, 500_000]
     assert again.packed_of(old.id) == {} and again.packed_of("unknown") == {}
+    assert again.died("d" * 16) and not again.died(one.id) and not again.died("unknown")
     assert again.features_of("d" * 16) == [] and {p.stem for p in again.files()} == {one.id, two.id, old.id}
     read = list(lines(tmp_path))
     assert [line.died for line in read] == [False, False, False, True]
@@ -165,6 +168,7 @@ def test_entries_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
 ENTRIES, BLOCKS, FIRST = 10_000, 150_000, 23_000
 """A corpus of a long campaign: blocks in all, and those of the first case (the design page has the figure)."""
 MAX_START_S = 5.0
+"""Of CPU time, supervisor and driver together: a machine that does other things slows the clock."""
 
 
 def many(folder: Path) -> Corpus:
@@ -190,17 +194,24 @@ def many(folder: Path) -> Corpus:
 def test_starting_with_ten_thousand_entries_is_quick_and_executes_none(tmp_path: Path) -> None:
     known = {path.stem for path in many(tmp_path / "full" / "corpus").files()}
     corpus = Corpus(tmp_path / "full" / "corpus")
-    begun = time.monotonic()
+    begun = time.process_time()
     corpus.refresh()
     assert len(known) == ENTRIES and len(corpus.known_blocks(SPACE)) == BLOCKS
-    reading_s = time.monotonic() - begun
+    reading_s = time.process_time() - begun
     took = {}
     for name in ("empty", "full"):
-        begun = time.monotonic()
-        campaign = campaigns.start(tmp_path / name, cases=3)
+        campaign = campaigns.start(tmp_path / name, delay_s=0.3)
         campaign.after(1)
-        took[name] = time.monotonic() - begun
-        assert campaign.end().cases == 3
+        (driver,) = campaign.drivers()
+        took[name] = sum(cpu_s(pid) for pid in (campaign.process.pid, driver))
+        campaign.process.send_signal(signal.SIGINT)
+        campaign.end()
         assert not known & set(campaign.cases())
     print(f"known blocks {reading_s:.2f} s, to the first case {took}")
-    assert reading_s < 1 and took["full"] - took["empty"] + reading_s < MAX_START_S
+    # The tiny target has no native blocks, so a driver that knows them is counted apart; the supervisor knows them too.
+    assert took["full"] - took["empty"] + 2 * reading_s < MAX_START_S
+
+
+def cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)

@@ -22,7 +22,7 @@ from fuzzer.coverage.space import BlockSpace, Library
 from fuzzer.coverage.tripwire import Hits
 from fuzzer.execute.stage import StageCell
 from fuzzer.native.symbols import function_at
-from tests.coverage.flow.runs import Flow, arm, armed, in_child, load, stepped
+from tests.coverage.flow.runs import Flow, arm, armed, in_child, load, plain, stepped
 
 FLOWS = [
     *(("flow_loop", n) for n in (0, 1, 3, 45)),
@@ -40,7 +40,7 @@ FLOWS = [
     *(("flow_signal", n) for n in (0, 1)),
     ("flow_alternate", 0),
     *(("flow_blocked", n) for n in (0, 1, 2)),
-    *(("flow_own_trap", n) for n in range(4)),
+    ("flow_own_trap", 0),
     *(("flow_fork", n) for n in (2, 7)),
     *(("flow_spawn", n) for n in (0, 1)),
     ("flow_killed", 4),
@@ -90,8 +90,8 @@ def test_a_block_is_reported_once_and_then_costs_nothing(flow: Flow, hits: Hits)
     first = armed(flow, "flow_loop", 30, hits)
     assert first.blocks
     assert armed(flow, "flow_loop", 30, hits).blocks == set(), "another executor does not arm what is known"
-    more = armed(flow, "flow_loop", 45, hits)
-    assert more.blocks and more.blocks.isdisjoint(first.blocks)
+    more, all_of_it = armed(flow, "flow_killed", 30, hits), armed(flow, "flow_killed", 30)
+    assert more.blocks == all_of_it.blocks - first.blocks < all_of_it.blocks
 
 
 def test_known_blocks_are_not_armed(flow: Flow, hits: Hits) -> None:
@@ -153,11 +153,13 @@ def test_blocks_are_armed_under_running_threads(flow: Flow, hits: Hits) -> None:
         while time.monotonic() - begun < 1.0:
             tripwire.rearm(everything)
             tripwire.disarm()
+        tripwire.rearm(everything)
+        time.sleep(0.1)
         return flow.function("turners_stop")(0)
 
     status, turns = in_child(work)
     assert status == 0 and turns > 100
-    assert set(hits.take()) >= flow.blocks_of("turn", "flow_tail", "flow_flags")
+    assert set(hits.take()) & flow.blocks_of("flow_red_zone")
 
 
 # --- processes --------------------------------------------------------------------------------------------
@@ -247,7 +249,7 @@ def test_a_program_ends_as_usual(flow: Flow, how: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], pass_fds=[hits.handle], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     told = set(hits.take())
-    assert told >= flow.blocks_of("flow_flags")
+    assert told & flow.blocks_of("flow_flags")
     assert bool(told & flow.blocks_of("last_words")) == (how != "os._exit(0)")
     hits.close()
 
@@ -341,9 +343,17 @@ def test_a_breakpoint_of_the_programs_own_kills_as_before(flow: Flow, hits: Hits
     crash = stage.read_crash()
     assert crash is not None and crash.signal == signal.SIGTRAP
     assert function_at(crash.frames[0]) == "flow_breakpoint"
-    assert log.read_text().count("Current thread") == 1
+    assert log.read_text().count("most recent call first") == 1
     assert set(hits.take()) >= armed(flow, "flow_loop", 5).blocks
     stage.close()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_program_may_have_breakpoints_of_its_own(flow: Flow, number: int) -> None:
+    """It installs handlers, reads them back and gets its own traps, by whichever call; ours never reach it."""
+    told = armed(flow, "flow_own_trap", number)
+    assert (told.status, told.result) == plain(flow, "flow_own_trap", number)
+    assert told.blocks & flow.blocks_of("trap_info") if number != 1 else told.blocks & flow.blocks_of("on_trap")
 
 
 def test_a_breakpoint_without_any_handler_kills(flow: Flow) -> None:
@@ -370,7 +380,7 @@ def test_a_handler_that_python_installs_later_leaves_the_traps_to_us(flow: Flow,
         return flow.function("flow_recursion")(6)
 
     status, _ = in_child(work)
-    assert status == 0 and b"Current thread" in log.read_bytes()
+    assert status == 0 and b"most recent call first" in log.read_bytes()
     assert set(hits.take()) >= armed(flow, "flow_loop", 30).blocks | armed(flow, "flow_recursion", 6).blocks
 
 
@@ -434,7 +444,9 @@ def test_a_kernel_without_writable_text_gives_one_line(flow: Flow, hits: Hits, t
         pytest.skip("this kernel has no PR_SET_MDWE (Linux 6.3)")
     assert status == 0 and hits.take() == []
     line = answer.read_text()
-    assert line.startswith("no native coverage: this kernel lets no process write to its program text (Permission denied)")
+    assert line.startswith(
+        "no native coverage: this kernel lets no process write to its program text (Permission denied)"
+    )
     assert "\n" not in line
 
 

@@ -6,6 +6,7 @@ The test process itself never calls them, so every child begins with the same me
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import mmap
 import os
 import shutil
@@ -67,7 +68,7 @@ def load(folder: Path) -> Flow:
     """Compiles, loads and takes apart the library. Skips the test where there is no compiler."""
     compiler = next((c for c in ("g++", "clang++", "c++") if shutil.which(c)), None)
     if compiler is None or not compilers():
-        pytest.skip("no C++ compiler: the control flow under test is that of a C++ library (Debian: apt-get install g++)")
+        pytest.skip("no C++ compiler for the library whose control flow is known (Debian: apt-get install g++)")
     path, stepper = folder / "libflow.so", folder / "libstep.so"
     flags = ["-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]
     for command in (
@@ -132,6 +133,7 @@ def in_child(work: Callable[[], int | None]) -> tuple[int, int]:
         child = os.fork()
         if child == 0:
             status = _REFUSED
+            faulthandler.disable()  # that of pytest prints the stacks of deaths that are meant to be
             try:
                 shared[:8] = (work() or 0).to_bytes(8, "little", signed=True)
                 status = 0
@@ -142,6 +144,11 @@ def in_child(work: Callable[[], int | None]) -> tuple[int, int]:
                 os._exit(status)
         status = os.waitpid(child, 0)[1]
         return status, int.from_bytes(shared[:8], "little", signed=True)
+
+
+def plain(flow: Flow, name: str, number: int = 0) -> tuple[int, int]:
+    """The wait status and the result of a call in a child in which nothing is armed."""
+    return in_child(lambda: flow.function(name)(number))
 
 
 def arm(hits: Hits) -> None:
