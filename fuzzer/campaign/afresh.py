@@ -145,6 +145,7 @@ class Bench:
         """A run in a fresh executor with every block armed; or why there is none."""
         hits = Hits(self.space) if self.space.size else None
         executor = Executor(self._zygote.path, self._limits, self._scratch, hits=hits)
+        executor.known_lines = list  # none: each run reports all of its lines
         try:
             answer = executor.run({"command": "run", "case": to_json(case)}, self._limits.timeout_for(case))
             if isinstance(answer, Death):
@@ -155,7 +156,9 @@ class Bench:
             if hits is not None:
                 reached[hits.take()] = True
             unwatched = str(answer.message.get("unwatched", ""))
-            return _Run(set(answer.message["features"]), reached, answer.elapsed_s, unwatched)
+            return _Run(
+                {*answer.message["features"], *answer.message.get("lines", [])}, reached, answer.elapsed_s, unwatched
+            )
         finally:
             executor.close()
             if hits is not None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzzer.case import Case, case_id, decode
+from fuzzer.coverage.python_lines import PREFIX
 from fuzzer.coverage.space import BlockSpace, pack, unpack
 from fuzzer.disk import write_atomic
 from fuzzer.errors import CaseError, UserError
@@ -108,6 +109,7 @@ class Corpus:
     def _forget(self) -> None:
         self._features: dict[str, list[str]] = {}
         self._packed: dict[str, Mapping[str, str]] = {}
+        self._lines: set[str] = set()
         self._dead: set[str] = set()
         self._end = 0
 
@@ -133,6 +135,10 @@ class Corpus:
     def packed_of(self, case_id: str) -> Mapping[str, str]:
         """The blocks that a case was the first to reach, for `BlockSpace.unpack`; empty when nobody knows."""
         return self._packed.get(case_id, {})
+
+    def lines(self) -> list[str]:
+        """Every feature that is a line of the converter's Python side."""
+        return list(self._lines)
 
     def known_blocks(self, space: BlockSpace) -> list[int]:
         """Every block of the corpus, ascending. A case whose blocks cannot be is forgotten: it is executed again."""
@@ -172,6 +178,7 @@ class Corpus:
 
     def _take(self, line: Line) -> None:
         self._features[line.case] = line.features
+        self._lines.update(feature for feature in line.features if feature.startswith(PREFIX))
         if line.died:
             self._dead.add(line.case)
         else:

@@ -113,6 +113,7 @@ class Driver:
         self.scratch = Path(config.scratch)
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.executor = Executor(config.zygote, self.limits, self.scratch)
+        self.executor.known_lines = self.corpus.lines
         self.slot = Slot(self.corpus.state / f"worker-{config.worker}.slot")
         self.killers = Killers()
         # Of a campaign of so many cases nothing may depend on the clock.
@@ -221,7 +222,7 @@ class Driver:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
             if "unwatched" in message:
                 self._tell({"event": "warning", "text": message["unwatched"]})
-            features = message.get("features", [])
+            features = [*message.get("features", []), *message.get("lines", [])]
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
             told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics", *_ERRORS)
             event.update({k: message[k] for k in told if k in message})

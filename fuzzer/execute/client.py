@@ -182,6 +182,8 @@ class Executor:
         self.pid = 0
         self.hits = hits
         """Where native blocks are reported; executors that are started from now on do."""
+        self.known_lines: Callable[[], list[str]] | None = None
+        """What a fresh executor need not report of the converter's Python side; None: it reports no lines at all."""
         self._zygote_path = zygote_path
         self._control: socket.socket | None = None
         self._channel: socket.socket | None = None
@@ -201,6 +203,8 @@ class Executor:
         """
         if self._channel is None:
             self.start()
+            if self.known_lines is not None:
+                request = {**request, "known_lines": self.known_lines()}
         channel = self._channel
         assert channel is not None
         begun = time.monotonic()

@@ -14,7 +14,7 @@ import socket
 import traceback
 from typing import Any
 
-from fuzzer.coverage import tripwire
+from fuzzer.coverage import python_lines, tripwire
 from fuzzer.execute.protocol import ChannelClosed, receive, send
 from fuzzer.execute.stage import StageCell
 
@@ -65,12 +65,17 @@ def _serve(target: Any, channel: socket.socket, stage: StageCell, unwatched: str
             if not prepared:
                 target.prepare(request["scratch"])
                 prepared = True
+            if "known_lines" in request:
+                python_lines.start(request["known_lines"])
             reply = target.run(request, stage)
         except Exception:
             # Not a finding: targets turn what TensorFlow raises into data. What arrives here is our bug.
             reply = {"bug": traceback.format_exc(limit=20)}
         stage.set("done")
         reply["rss_mb"] = rss_mb()
+        lines = python_lines.take()
+        if lines:
+            reply["lines"] = lines
         if unwatched:
             reply["unwatched"] = unwatched
         try:

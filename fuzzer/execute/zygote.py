@@ -26,7 +26,7 @@ from importlib import import_module
 from typing import Any
 
 from fuzzer import native
-from fuzzer.coverage import scopes
+from fuzzer.coverage import python_lines, scopes
 from fuzzer.execute import executor
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -140,6 +140,7 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     target = import_module(sys.argv[2])
     target.load()
+    python_lines.find()
     native.problem()  # loads the library of the signal handler, once for all executors; the supervisor tells of failure
     libraries = scopes.loaded() if sys.argv[3] == "True" else []
     # What is loaded now is never garbage: keep the collector off it in every fork (a full collection of
