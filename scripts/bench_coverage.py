@@ -55,7 +55,8 @@ the others are `guided` without one of its parts."""
 
 def run_one(settings: dict[str, Any]) -> None:
     """Runs one campaign and writes what was seen when to `settings["out"]`."""
-    from fuzzer.campaign.supervisor import CampaignConfig, Supervisor
+    from fuzzer.campaign.config import CampaignConfig
+    from fuzzer.campaign.supervisor import Supervisor
     from fuzzer.findings.titles import key_of
 
     folder = Path(settings["folder"])

@@ -13,32 +13,32 @@ import signal
 import sys
 import time
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from fuzzer.campaign.config import DriverConfig
 from fuzzer.campaign.corpus import Corpus
 from fuzzer.campaign.killers import Killers
+from fuzzer.campaign.seeds import seeds as drawn_seeds
 from fuzzer.campaign.slot import Slot
 from fuzzer.case import MAX_BYTES, Case, decode, to_json
 from fuzzer.case.case import case_id
 from fuzzer.coverage.counters import Counters
 from fuzzer.coverage.space import BlockSpace
 from fuzzer.coverage.tripwire import Hits
-from fuzzer.errors import CaseError, GenerateAnother
+from fuzzer.errors import CaseError
 from fuzzer.execute import Death, Executor, Limits, Reply, ZygoteDiedError
 from fuzzer.findings import inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import key_of
 from fuzzer.guidance import Guidance, Guide
 from fuzzer.guidance.guide import Candidate, gain_of
-from fuzzer.mutate import draw, generate
-from fuzzer.ops import registry
+from fuzzer.mutate import draw
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import judge_death
-from fuzzer.patterns import patterns
 
 SAVED_PER_KEY = 2
 """Suspicions saved of one kind, message, scheme, guilty runtimes and set of ops; later ones are counted only."""
@@ -53,31 +53,6 @@ _SPACE_PATIENCE_S = 300.0
 _ZYGOTE_PATIENCE_S = 60.0
 _ERRORS = ("errors", "asked_wrongly")
 """What the target says of errors: whose matter they are."""
-
-
-@dataclass(frozen=True)
-class DriverConfig:
-    """What a driver is told."""
-
-    worker: int
-    seed: int
-    corpus: str
-    crashes: str
-    zygote: str
-    scratch: str
-    """A folder of its own; libFuzzer reads `scratch/corpus`, into which the supervisor links siblings' finds."""
-    events: int
-    """File descriptor of the event pipe."""
-    max_cases: int | None = None
-    limits: dict[str, float] = field(default_factory=dict)
-    guidance: dict[str, Any] = field(default_factory=dict)
-    """The fields of `Guidance`."""
-    space: str = ""
-    """A file that will hold the numbers of the native blocks, as soon as they are known; empty: none are watched."""
-
-    def to_argument(self) -> str:
-        """One command-line argument."""
-        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -132,7 +107,7 @@ class Driver:
     # --- what libFuzzer calls ---------------------------------------------------------------------------
 
     def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
-        """The custom mutator: the guide's next case. What libFuzzer would mutate is one opinion, asked for rarely."""
+        """The custom mutator: the guide's next case, whatever libFuzzer would mutate, unless it was asked to choose."""
         del seed  # the guide has its own numbers, so that candidates can be made while an executor works
         made = self.guide.next(data)
         code = made.case.canonical
@@ -158,7 +133,7 @@ class Driver:
         name = made.case.id if made else case_id(data.removesuffix(b"\n"))
         known = self._recent.get(name)  # an empty list for what died or showed nothing
         if known is None:
-            known = self._known(name)
+            known = self._known(name, made is None)
         if known is not None:
             self.counters.hit(known)
             return
@@ -169,12 +144,12 @@ class Driver:
         if self.config.max_cases is not None and self.executed >= self.config.max_cases:
             self.finish()
 
-    def _known(self, name: str) -> list[str] | None:
+    def _known(self, name: str, foreign: bool) -> list[str] | None:
         """The features of an entry that somebody ran before, None of another; its blocks count again.
 
-        Cases not made by us are libFuzzer reading the corpus, or a sibling's entry.
+        A `foreign` case was not made by us: libFuzzer is reading the corpus, or a sibling's entry.
         """
-        if self.corpus.features_of(name) is None:
+        if foreign and self.corpus.features_of(name) is None:
             for read in self.corpus.refresh():
                 if self.hits is not None:  # a sibling hit them: they are no news any more
                     self.hits.know(self.space.unpack(self.corpus.packed_of(read)))
@@ -278,7 +253,7 @@ class Driver:
         blocks = len(fresh.blocks) if options.blocks else 0
         features = len(fresh.features) if options.features else 0
         gain = gain_of(blocks, features, fresh.suspicions)
-        if fresh.blocks or fresh.features:
+        if (fresh.blocks or fresh.features) and not self.corpus.died(made.case.id):
             self._adopt(made.case.id, gain, seconds)
         self.guide.learn(made, gain, seconds)
 
@@ -316,18 +291,6 @@ class Driver:
             self.finish(1)  # the supervisor is gone; what was found is on disk
 
     # --- life -------------------------------------------------------------------------------------------
-
-    def seeds(self) -> list[bytes]:
-        """What an empty corpus starts from: one case a pattern and one an op, so that all are seen soon."""
-        rng = Random(self.config.seed)
-        wanted = [{"pattern": pattern} for pattern in patterns().values()] + [{"op": op} for op in registry().values()]
-        made = []
-        for one in wanted:
-            try:
-                made.append(generate(rng, **one).canonical)
-            except GenerateAnother:
-                continue  # an op that nothing fits (a plugin's, say) shows in `health` by its absence
-        return made
 
     def finish(self, code: int = 0) -> None:
         """Ends the process: at once, because libFuzzer has no way to be asked."""
@@ -393,7 +356,7 @@ class Driver:
         for path in entries:
             link(path, seeds / path.name)
         if not entries:
-            for i, data in enumerate(self.seeds()):
+            for i, data in enumerate(drawn_seeds(self.config.seed)):
                 (seeds / f"seed-{i:03d}").write_bytes(data)
         arguments = [
             sys.argv[0],

@@ -193,6 +193,7 @@ class Snapshot:
             "conversion_share": self.conversion_share,
             "accepted_share": self.accepted_share,
             "builtins": self.builtins,
+            "outlook": asdict(self.outlook) if self.outlook else None,
         }
         return {**asdict(self), **shares}
 

@@ -14,15 +14,16 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fuzzer import native
 from fuzzer.campaign import versions
+from fuzzer.campaign.config import CampaignConfig, DriverConfig, default_workers
 from fuzzer.campaign.corpus import Corpus
-from fuzzer.campaign.driver import DriverConfig, link
+from fuzzer.campaign.driver import link
 from fuzzer.campaign.examination import Examination
 from fuzzer.campaign.lock import Lock
 from fuzzer.campaign.slot import clear, in_flight
@@ -33,12 +34,11 @@ from fuzzer.case import decode
 from fuzzer.coverage import tables
 from fuzzer.disk import write_json
 from fuzzer.errors import CaseError, UserError
-from fuzzer.execute import Limits, Zygote, ZygoteDiedError
+from fuzzer.execute import Zygote, ZygoteDiedError
 from fuzzer.execute.client import DEFAULT_TARGET, own_scratch
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.hiding import Hider
 from fuzzer.findings.known import load as load_known
-from fuzzer.guidance import Guidance
 
 STATUS_FILE = "status.json"
 BLOCKS_FILE = "blocks.json"
@@ -57,31 +57,6 @@ HURRY_S = 12.0
 INTERRUPTED_FINISH_S = 40.0
 DRAIN_CASES_S = 600.0
 """After a campaign of a number of cases the inbox is emptied, for at most ten minutes."""
-
-
-@dataclass(frozen=True)
-class CampaignConfig:
-    """What the command line asks for. Exactly one of `seconds` and `cases` is set, or neither (until Ctrl-C)."""
-
-    corpus: Path = Path("corpus")
-    crashes: Path = Path("crashes")
-    seconds: float | None = None
-    cases: int | None = None
-    workers: int | None = None
-    seed: int | None = None
-    fresh: bool = False
-    known: Path | None = None
-    """A list of known behaviour beside the one that ships."""
-    guidance: Guidance = field(default_factory=Guidance)
-    examine: bool = True
-    """Whether suspicions are examined; without, they stay in the inbox (benchmarks)."""
-    limits: Limits = field(default_factory=Limits)
-    target: str = DEFAULT_TARGET
-
-
-def default_workers() -> int:
-    """All cores but one: that one examines findings and draws the screen."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 class Supervisor:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fuzzer.campaign.driver import DriverConfig
+from fuzzer.campaign.config import DriverConfig
 from fuzzer.execute.client import zygote_environment
 
 

@@ -13,7 +13,7 @@ from fuzzer.errors import UserError
 from fuzzer.guidance.options import FEEDBACK, Guidance
 
 if TYPE_CHECKING:
-    from fuzzer.campaign.supervisor import CampaignConfig
+    from fuzzer.campaign.config import CampaignConfig
 
 PLAIN_S = 10.0
 
@@ -50,7 +50,7 @@ def command(
     coverage: str,
 ) -> int:
     """Parses the options and runs the campaign."""
-    from fuzzer.campaign.supervisor import CampaignConfig
+    from fuzzer.campaign.config import CampaignConfig
 
     if sum(limit is not None for limit in (hours, minutes, cases)) > 1:
         raise UserError("give one of --hours, --minutes and --cases, not several")

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fuzzer.campaign.config import CampaignConfig
 from fuzzer.campaign.snapshot import Snapshot
-from fuzzer.campaign.supervisor import CampaignConfig, Supervisor
+from fuzzer.campaign.supervisor import Supervisor
 from fuzzer.campaign.worker import Worker
 from fuzzer.errors import UserError
 from fuzzer.execute import Limits

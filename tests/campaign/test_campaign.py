@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fuzzer.campaign.config import CampaignConfig
 from fuzzer.campaign.snapshot import Snapshot
-from fuzzer.campaign.supervisor import CampaignConfig, Supervisor
+from fuzzer.campaign.supervisor import Supervisor
 from fuzzer.case import decode
 from fuzzer.errors import UserError
 from fuzzer.findings import FindingStore
