@@ -17,6 +17,7 @@ from fuzzer.campaign.lock import Lock
 from fuzzer.campaign.slot import Slot, clear, in_flight
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.campaign.statistics import MAX_HISTORY, MAX_WORST, Statistics, bucket
+from fuzzer.coverage.space import BlockSpace, Library
 from fuzzer.errors import UserError
 from tests.findings.samples import finding
 from tests.strategies import drawn_case
@@ -263,3 +264,28 @@ def test_a_newer_release_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "newer than 2.21" in warning
     monkeypatch.undo()
     assert versions.installed().startswith("tensorflow ") and "python 3" in versions.installed()
+
+
+SPACE = BlockSpace((Library("converter", "/c.so", "c", "", 100), Library("runtime", "/r.so", "r", "", 50)))
+
+
+def test_blocks_are_counted_once_whoever_hits_them() -> None:
+    statistics = Statistics()
+    statistics.watch(SPACE, [3, 120])
+    statistics.take(0, event(blocks=[1, 2, 3]), 1)
+    statistics.take(1, event(blocks=[2, 149]), 1)
+    statistics.remember(1.0, 0)
+    snapshot = statistics.snapshot(1.0, [], set())
+    assert snapshot.blocks == {"converter": 3, "runtime": 2} and snapshot.history[-1][4] == 5
+    assert snapshot.all_blocks == {"converter": 100, "runtime": 50}
+
+
+def test_without_native_coverage_there_are_no_blocks() -> None:
+    statistics = Statistics()
+    statistics.take(0, event(blocks=[]), 1)
+    assert statistics.snapshot(1.0, [], set()).blocks == {}
+
+
+def test_a_history_of_before_native_coverage_is_read() -> None:
+    tree = {**Statistics().snapshot(2.0, [], set()).to_json(), "history": [[1.0, 2, 3, 4]]}
+    assert Snapshot.from_json(tree).history == ((1.0, 2, 3, 4, 0),)

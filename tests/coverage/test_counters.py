@@ -93,3 +93,16 @@ def test_features_of_cases_that_went_no_further() -> None:
 )
 def test_buckets(relative: float, name: str) -> None:
     assert bucket(relative) == name
+
+
+def test_blocks_and_features_have_slots_of_their_own() -> None:
+    counters = Counters()
+    assert counters.hit(["1", "2"]) == ["1", "2"]
+    assert counters.hit([1, 2]) == [1, 2] and len(counters) == 4
+
+
+def test_what_is_only_learnt_is_not_counted() -> None:
+    counters = Counters()
+    assert counters.learn(["a", "b", "a"]) == ["a", "b"]
+    assert not any(counters._bytes[:2]) and counters.hit(["a"]) == []
+    assert list(counters._bytes[:2]) == [1, 0]
