@@ -132,11 +132,12 @@ def run_all(
         while waiting or running:
             while waiting and len(running) < parallel:
                 mode, seed = waiting.pop(0)
-                path = out / f"{mode.replace(' ', '-')}-{seed}-{minutes:g}.json"
-                if not path.exists():
+                kept = _kept(out, mode, seed, minutes)
+                if kept is None:
+                    path = out / f"{mode.replace(' ', '-')}-{seed}-{minutes:g}.json"
                     running.append((_start(mode, seed, minutes * 60, None, path), path))
                 else:
-                    results.append(json.loads(path.read_text()))
+                    results.append(json.loads(kept.read_text()))
             status.update(f"{len(running)} campaigns run, {len(waiting)} wait")
             for process, path in list(running):
                 if process.poll() is not None:
@@ -147,6 +148,14 @@ def run_all(
                         console.print(f"{path.stem} failed: its words are in {path.with_suffix('.log')}")
             time.sleep(0.5)
     return results
+
+
+def _kept(out: Path, mode: str, seed: int, minutes: float) -> Path | None:
+    """A run that is there and was at least as long: the first minutes of a longer one are as good."""
+    lengths = {
+        float(path.stem.rpartition("-")[2]): path for path in out.glob(f"{mode.replace(' ', '-')}-{seed}-*.json")
+    }
+    return min(((length, path) for length, path in lengths.items() if length >= minutes), default=(0, None))[1]
 
 
 def _start(
@@ -173,6 +182,7 @@ def _start(
 
 def report(results: Sequence[dict[str, Any]], minutes: float, console: Console) -> None:
     """Prints growth, ends and the race."""
+    results = [_cut(result, 60 * minutes) for result in results]
     by_mode: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         by_mode.setdefault(result["mode"], []).append(result)
@@ -191,7 +201,35 @@ def report(results: Sequence[dict[str, Any]], minutes: float, console: Console) 
     console.print(_peer(by_mode, minutes))
     for name, measure in counts.items():
         console.print(_race(name, measure, by_mode, minutes))
+    console.print(_by_cases(by_mode))
     console.print(_speed(by_mode, minutes))
+
+
+def _cut(result: dict[str, Any], end_s: float) -> dict[str, Any]:
+    """A run as it stood after so many seconds."""
+    return {
+        **result,
+        "features": {f: at for f, at in result["features"].items() if at <= end_s},
+        "blocks": [n for n, at in zip(result["blocks"], result["at"], strict=True) if at <= end_s],
+        "at": [at for at in result["at"] if at <= end_s],
+        "cases": [case for case in result["cases"] if case[0] <= end_s],
+        "kinds": {kind: at for kind, at in result["kinds"].items() if at <= end_s},
+    }
+
+
+def _by_cases(by_mode: dict[str, list[dict[str, Any]]]) -> Table:
+    """Discoveries after a number of cases that all runs came to: what a noisy machine does not change."""
+    least = min(len(run["cases"]) for runs in by_mode.values() for run in runs)
+    table = Table(f"after {least:,} cases", "blocks", "features", "kinds of suspicion")
+    for mode, runs in by_mode.items():
+        ends = [(run, run["cases"][least - 1][0]) for run in runs]
+        table.add_row(
+            mode,
+            f"{_median([sum(at <= end for at in run['at']) for run, end in ends]):,.0f}",
+            f"{_median([sum(at <= end for at in run['features'].values()) for run, end in ends]):,.0f}",
+            f"{_median([sum(at <= end for at in run['kinds'].values()) for run, end in ends]):,.0f}",
+        )
+    return table
 
 
 def _rare(sets: Sequence[set[Any]]) -> set[Any]:
