@@ -49,7 +49,7 @@ def row(text: str, title: str, mode: str) -> list[str]:
 def test_the_race_says_when_guided_had_as_many() -> None:
     text = told(10)
     assert row(text, "blocks", "guided")[1:4] == ["305", "605", "605 605"]
-    assert row(text, "blocks", "none") == ["none", "150", "300", "300 300", "4.9 min"]
+    assert row(text, "blocks", "none") == ["none", "150", "300", "300 300", "5.0 min"]
     assert row(text, "features", "none")[4] == "5.0 min"
     # Blocks of one run in four are rare; those that all have are not, and neither is what half of them show.
     assert row(text, "rare blocks", "guided")[2] == "305" and row(text, "rare blocks", "none")[2] == "0"
