@@ -32,7 +32,7 @@ FAMILIES = {
     "div": "runtime x bucket of divergence",
     "relation": "metamorphic relation x runtime x outcome x scheme",
     "kind": "verdict",
-    "py": "line of the converter's Python side",
+    "py": "line of the converter's Python side (from Python 3.12 on)",
 }
 
 
