@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fuzzer.campaign.snapshot import Snapshot, TitleLine
 from fuzzer.findings.hiding import count_line
+from fuzzer.screen.discovery import blocks_line, discovery_line
 from fuzzer.screen.health import verdict_line
 from fuzzer.screen.text import count, duration, one_line, percent, rate, severity, short_count, tally, ulps, urgency
 
@@ -38,6 +39,7 @@ def plain_line(snapshot: Snapshot) -> str:
         (3, f"converted={percent(snapshot.conversion_share)}"),
         (6, f"overhead={percent(snapshot.overhead)}"),
         (2, f"features={snapshot.features}"),
+        *([(3, f"blocks={sum(snapshot.blocks.values())}")] if snapshot.all_blocks else []),
         (4, f"corpus={snapshot.corpus}"),
         (4, f"restarts={snapshot.restarts}"),
         (2, f"deaths={sum(snapshot.deaths.values())}"),
@@ -88,6 +90,8 @@ def _figures(snapshot: Snapshot) -> list[str]:
             f"deaths: {tally(snapshot.deaths)}",
         ),
         ("features", f"{count(snapshot.features)} ({tally(snapshot.families)})"),
+        ("blocks", blocks_line(snapshot)),
+        ("discovery", discovery_line(snapshot)),
         ("operators", verdict_line(snapshot)),
         ("corpus", f"{count(snapshot.corpus)} cases in {one_line(snapshot.corpus_dir) or 'corpus'}"),
         (
