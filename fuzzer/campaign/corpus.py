@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from fuzzer.case import Case, case_id, decode
@@ -65,7 +66,8 @@ class Line:
                 return None
             if not all(_is_packed(digest, text) for digest, text in blocks.items()):
                 return None
-            features = [str(feature) for feature in tree["features"]]
+            # Interned: tens of thousands of entries share some ten thousand features.
+            features = [intern(str(feature)) for feature in tree["features"]]
             return cls(tree["case"], features, blocks, None if at is None else float(at), tree.get("died") is True)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None

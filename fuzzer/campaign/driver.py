@@ -197,7 +197,7 @@ class Driver:
                 self._tell({"event": "bug", "case": case.id, "text": message["bug"]})
             if "unwatched" in message:
                 self._tell({"event": "warning", "text": message["unwatched"]})
-            features = [*message.get("features", []), *message.get("lines", [])]
+            features = [sys.intern(f) for f in (*message.get("features", []), *message.get("lines", []))]
             verdicts = [Verdict.from_json(v) for v in message.get("verdicts", [])]
             told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics", *_ERRORS)
             event.update({k: message[k] for k in told if k in message})
