@@ -87,7 +87,7 @@ class Guide:
             mutant, name = mutate(decode(data), rng)
             return Candidate(mutant, name)
         if not len(self.parents) or rng.random() < options.fresh:
-            return Candidate(generate(rng), "generate")
+            return Candidate(generate(rng, even=rng.random() < options.even), "generate")
         uniform = options.parents == "uniform"
         one, data = self.parents.choose(rng, uniform)
         if rng.random() < CROSS_SHARE:
