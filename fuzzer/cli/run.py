@@ -23,7 +23,11 @@ PLAIN_S = 10.0
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this many minutes.")
 @click.option("--cases", type=click.IntRange(min=1), help="Stop after this many cases.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Drivers [default: cores - 1].")
-@click.option("--seed", type=click.IntRange(min=0), help="Same seed, same cases (with --cases, --workers 1, --fresh, --coverage features).")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Same seed, same cases (with --cases, --workers 1, --fresh, --coverage features).",
+)
 @options.corpus
 @options.crashes
 @options.known

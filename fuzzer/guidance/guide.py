@@ -89,11 +89,11 @@ class Guide:
         if not len(self.parents) or rng.random() < options.fresh:
             return Candidate(generate(rng, even=rng.random() < options.even), "generate")
         uniform = options.parents == "uniform"
-        one, data = self.parents.choose(rng, uniform)
+        one, parent = self.parents.choose(rng, uniform)
         if rng.random() < CROSS_SHARE:
             two, other = self.parents.choose(rng, uniform)
-            return Candidate(cross(decode(data), decode(other), rng), "crossover", (one, two))
-        mutant, name = mutate(decode(data), rng)
+            return Candidate(cross(parent, other, rng), "crossover", (one, two))
+        mutant, name = mutate(parent, rng)
         return Candidate(mutant, name, (one,))
 
     def _value(self, candidate: Candidate) -> float:

@@ -27,8 +27,9 @@ ODD_SHARE = 0.01
 def generate(rng: Random, pattern: Pattern | None = None, op: Op | None = None, even: bool = False) -> Case:
     """A fresh valid case, seeded from `pattern` or `op`, or from a drawn one of either.
 
-    `even`: rare roads and schemes are drawn as often as the usual ones; for who can tell what that is worth. Raises `GenerateAnother` after 20 drafts of which repair could make nothing: never seen for the built-in
-    patterns.
+    `even`: rare roads and schemes are drawn as often as the usual ones; for who can tell what that is worth.
+
+    Raises `GenerateAnother` after 20 drafts of which repair could make nothing: never seen for the built-in patterns.
     """
     for _ in range(_TRIES):
         if op is not None or (pattern is None and rng.random() < SINGLE_SHARE):

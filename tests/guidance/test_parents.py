@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from fuzzer.guidance.parents import Parents
+from fuzzer.guidance.parents import DECODED, Parents
+from fuzzer.mutate import generate
 
 
 def chosen(parents: Parents, uniform: bool = False) -> Counter[str]:
@@ -16,7 +17,7 @@ def chosen(parents: Parents, uniform: bool = False) -> Counter[str]:
 def of(count: int, seconds: float = 0.1) -> Parents:
     parents = Parents()
     for i in range(count):
-        parents.add(f"c{i}", lambda i=i: b"%d" % i, 1.0, seconds)
+        parents.add(f"c{i}", lambda i=i: generate(Random(i)).canonical, 1.0, seconds)
     return parents
 
 
@@ -46,9 +47,27 @@ def test_uniform_takes_no_notice():
     assert max(chosen(parents, uniform=True).values()) < 2 * 2000 / 10
 
 
-def test_bytes_are_read_when_an_entry_is_chosen():
-    parents = of(3)
-    assert all(data == name[1:].encode() for name, data in (parents.choose(Random(i)) for i in range(20)))
+def test_an_entry_is_read_when_it_is_chosen_and_not_again():
+    parents, read = Parents(), []
+    for i in range(3):
+        parents.add(f"c{i}", lambda i=i: read.append(i) or generate(Random(i)).canonical, 1.0, 0.1)
+    assert read == []
+    for i in range(40):
+        name, case = parents.choose(Random(i))
+        assert case == generate(Random(int(name[1:])))
+    assert sorted(read) == [0, 1, 2]
+
+
+def test_few_are_kept_decoded():
+    parents = of(DECODED + 20)
+    for seed in range(20):
+        parents.choose(Random(seed), uniform=True)
+    for entry in parents._entries:
+        entry.credit = 0.0
+    for i in range(DECODED + 20):
+        parents.credit(f"c{i}", 1000.0 * (i + 1), 0.1)
+        parents.choose(Random(i))
+    assert len(parents._cases) <= DECODED
 
 
 def test_an_entry_is_taken_once():
