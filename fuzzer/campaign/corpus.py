@@ -13,8 +13,8 @@ import json
 import os
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from sys import intern
@@ -29,6 +29,8 @@ from fuzzer.ops import registry
 
 STATE = ".state"
 FEATURES = "features.jsonl"
+BLOCKS_FILE = "blocks.json"
+"""In `.state`: `{"libraries": BlockSpace.to_json()}`, the libraries that campaigns over this corpus watched last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +155,15 @@ class Corpus:
                 self._features.pop(name, None)
         return sorted(known)
 
-    def entry_of(self, data: bytes) -> str | None:
-        """The id of the case whose canonical JSON `data` is, when what it shows is known. Decodes nothing."""
-        name = case_id(data.removesuffix(b"\n"))
-        if name not in self._features:
-            self.refresh()
-        return name if name in self._features else None
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forgets what is known of cases whose files are gone or damaged: nobody could show their blocks again.
+
+        `names`: the ids of good files. Cases that killed their executor have none and are kept.
+        """
+        good = {*names, *self._dead}
+        for name in [name for name in self._features if name not in good]:
+            del self._features[name]
+            self._packed.pop(name, None)
 
     def refresh(self) -> list[str]:
         """Reads the lines that were appended since the last call, by us or by a sibling; returns their cases."""
@@ -179,6 +184,9 @@ class Corpus:
         return read
 
     def _take(self, line: Line) -> None:
+        if line.died and line.case in self._features and line.case not in self._dead:
+            # Another run of it lived, and its file is there: that is what it shows.
+            line = replace(line, features=self._features[line.case], died=False)
         self._features[line.case] = line.features
         self._lines.update(feature for feature in line.features if feature.startswith(PREFIX))
         if line.died:
@@ -239,7 +247,8 @@ class Corpus:
 
     def archive(self) -> Path | None:
         """Moves all entries into a dated sub-folder, for a fresh start. Returns it, or None when there was nothing."""
-        entries = [*self.files(), *self.folder.glob(FEATURES)]
+        # What is known goes first: entries that are left without are executed again.
+        entries = [*self.folder.glob(FEATURES), *self.files()]
         if not entries:
             return None
         base = self.folder / f"old-{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -6,6 +6,7 @@ one is only read.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -22,7 +23,7 @@ import numpy as np
 from fuzzer import __version__
 from fuzzer.campaign import versions
 from fuzzer.campaign.afresh import Bench, Kept, Measured
-from fuzzer.campaign.corpus import FEATURES, STATE, Corpus, Line, lines
+from fuzzer.campaign.corpus import BLOCKS_FILE, FEATURES, STATE, Corpus, Line, lines
 from fuzzer.campaign.cover import Bits, cover, extent, numbers_of, project
 from fuzzer.campaign.lock import Lock
 from fuzzer.case import case_id, decode
@@ -140,6 +141,7 @@ def write(out: Path, entries: Mapping[str, Path], chosen: Sequence[Measured], sp
             at = found.get(measured.case, time.time())
             text += Line(measured.case, list(measured.features), fresh, at).to_bytes()
         _put(part / FEATURES, bytes(text))
+        _put(part / STATE / BLOCKS_FILE, json.dumps({"libraries": space.to_json()}).encode())
         sync_folder(part)
         part.rename(out)
     except BaseException:

@@ -6,6 +6,7 @@ supervisor of every case by one JSON line on the descriptor `events`. SIGTERM en
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -43,6 +44,8 @@ from fuzzer.oracles.death import judge_death
 SAVED_PER_KEY = 2
 """Suspicions saved of one kind, message, scheme, guilty runtimes and set of ops; later ones are counted only."""
 RECENT = 4096
+PLANNED = 64
+"""Cases that were made and not yet asked for: libFuzzer runs one before it wants the next, and drops few."""
 _OFFER_PATIENCE_S = 120.0
 """How long TensorFlow may take to load before the first case is made without what it would have offered."""
 RELOAD_S = 5
@@ -64,6 +67,8 @@ class _Seen:
     """Native blocks that this campaign had not hit before."""
     verdicts: list[Verdict]
     log: str
+    begun: float
+    """When the execution began, monotonic seconds."""
 
 
 @dataclass
@@ -72,6 +77,8 @@ class _Fresh:
 
     features: list[str] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
+    kept: bool = False
+    """Whether the case is in the corpus now."""
     suspicions: int = 0
     """Of a kind that was not seen before."""
 
@@ -102,7 +109,7 @@ class Driver:
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
         self._saved: dict[str, int] = {}
         self._kinds: set[str] = set()
-        self._last_end = time.monotonic()
+        self._last_end = 0.0
 
     # --- what libFuzzer calls ---------------------------------------------------------------------------
 
@@ -114,7 +121,7 @@ class Driver:
         if len(code) > max_size:
             return data
         self._made[code] = made
-        if len(self._made) > RECENT:
+        if len(self._made) > PLANNED:
             self._made.popitem(last=False)
         return code
 
@@ -129,7 +136,7 @@ class Driver:
             self.counters.register()
         if self.stopping:
             self.finish()
-        made = self._made.get(data)
+        made = self._made.pop(data, None)
         name = made.case.id if made else case_id(data.removesuffix(b"\n"))
         known = self._recent.get(name)  # an empty list for what died or showed nothing
         if known is None:
@@ -152,14 +159,21 @@ class Driver:
         if foreign and self.corpus.features_of(name) is None:
             for read in self.corpus.refresh():
                 if self.hits is not None:  # a sibling hit them: they are no news any more
-                    self.hits.know(self.space.unpack(self.corpus.packed_of(read)))
+                    self.hits.know(self._blocks_of(read))
         features = self.corpus.features_of(name)
         if features is not None:
-            blocks = self.space.unpack(self.corpus.packed_of(name))
-            self.counters.hit(blocks)
+            blocks, fresh = self._blocks_of(name), self.counters.hit(features)
+            self.counters.hit_blocks(blocks)
             if not self.corpus.died(name):
-                self._adopt(name, gain_of(len(blocks), len(features), 0), _USUAL_S)
+                self._adopt(name, gain_of(len(blocks), len(fresh), 0), _USUAL_S)
         return features
+
+    def _blocks_of(self, name: str) -> list[int]:
+        """The blocks of an entry; none where its line was damaged since the campaign began."""
+        try:
+            return self.space.unpack(self.corpus.packed_of(name))
+        except ValueError:
+            return []
 
     def _adopt(self, name: str, gain: float, seconds: float) -> None:
         """Lets the guide mutate a corpus entry."""
@@ -169,7 +183,7 @@ class Driver:
     # --- executing --------------------------------------------------------------------------------------
 
     def _execute(self, made: Candidate) -> None:
-        case = made.case
+        case, begun = made.case, time.monotonic()
         self.slot.busy(case.canonical)
         answer = self._run(case)
         blocks = self.hits.take() if self.hits is not None else []
@@ -202,14 +216,14 @@ class Driver:
             told = ("built", "converted", "accepted", "refusal", "failure", "builtins", "statistics", *_ERRORS)
             event.update({k: message[k] for k in told if k in message})
             event["under_test_s"] = message.get("under_test_s", 0.0)
-        self._account(made, _Seen(features, blocks, verdicts, log), event)
+        self._account(made, _Seen(features, blocks, verdicts, log, begun), event)
 
     def _account(self, made: Candidate, seen: _Seen, event: dict[str, Any]) -> None:
         """Saves what must not be lost, feeds the counters and the guide, and tells the supervisor."""
         case, fresh = made.case, _Fresh()
         try:
             fresh.suspicions = sum(self._suspect(case, verdict, seen.log) for verdict in seen.verdicts)
-            fresh.features, fresh.blocks = self._keep(case, seen, "death" in event)
+            self._keep(case, seen, fresh, "death" in event)
         except OSError as refused:
             self._tell({"event": "disk", "error": str(refused)})
         self.slot.idle()
@@ -217,44 +231,45 @@ class Driver:
         if len(self._recent) > RECENT:
             self._recent.popitem(last=False)
         now = time.monotonic()
-        event["wall_s"] = now - self._last_end
+        # From the end of the case before; what came before the first case is the start of TensorFlow.
+        event["wall_s"] = now - (self._last_end or seen.begun)
         self._last_end = now
-        event["new"], event["blocks"] = fresh.features, fresh.blocks
+        event["new"], event["blocks"], event["kept"] = fresh.features, fresh.blocks, fresh.kept
         event["suspicions"] = [{"kind": v.kind.value, "runtimes": sorted(v.runtimes)} for v in seen.verdicts]
         self._tell(event)
-        self._learn(made, fresh, event["wall_s"])
+        self._learn(made, fresh, now - seen.begun)
 
-    def _keep(self, case: Case, seen: _Seen, died: bool) -> tuple[list[str], list[int]]:
-        """Feeds libFuzzer, and keeps a case that showed something new. Returns the new features and blocks.
+    def _keep(self, case: Case, seen: _Seen, fresh: _Fresh, died: bool) -> None:
+        """Feeds libFuzzer, and keeps a case that showed something new.
 
         A deadly case hits no counter: libFuzzer would otherwise breed from it. Its blocks are known all the same.
         """
-        guided, packed, at = self.guidance.feedback != "none", self.space.pack(seen.blocks), time.time()
+        options, packed, at = self.guidance, self.space.pack(seen.blocks), time.time()
+        fresh.blocks = seen.blocks
         if died:
-            if seen.blocks and guided:
+            if seen.blocks and options.guided:
                 self.corpus.note(case.id, packed, at=at)
-            return [], seen.blocks
-        if not guided:
-            # libFuzzer gives up without a single interesting input.
-            self.counters.hit(["ran"])
-            return self.counters.learn(seen.features), seen.blocks
-        features = self.counters.hit(seen.features)
-        self.counters.hit(seen.blocks)
-        if features or seen.blocks:
+            return
+        if not options.guided:
+            self.counters.hit(["ran"])  # libFuzzer gives up without a single interesting input
+        fresh.features = (self.counters.hit if options.counts_features else self.counters.learn)(seen.features)
+        if options.counts_blocks:
+            self.counters.hit_blocks(seen.blocks)
+        if (fresh.features and options.counts_features) or (seen.blocks and options.counts_blocks):
             self.corpus.add(case, seen.features, packed, at)
-        return features, seen.blocks
+            fresh.kept = True
 
     def _learn(self, made: Candidate, fresh: _Fresh, seconds: float) -> None:
         options = self.guidance
-        if options.feedback == "none":
+        if not options.guided:
             if made.origin == "corpus":
                 self.guide.parents.add(made.case.id, lambda: made.case.canonical, 0.0, seconds)
             return
-        blocks = len(fresh.blocks) if options.blocks else 0
-        features = len(fresh.features) if options.features else 0
+        blocks = len(fresh.blocks) if options.counts_blocks else 0
+        features = len(fresh.features) if options.counts_features else 0
         gain = gain_of(blocks, features, fresh.suspicions)
-        if (fresh.blocks or fresh.features) and not self.corpus.died(made.case.id):
-            self._adopt(made.case.id, gain, seconds)
+        if fresh.kept:
+            self._adopt(made.case.id, gain, self.guide.price(made.case, seconds))
         self.guide.learn(made, gain, seconds)
 
     def _run(self, case: Case) -> Reply | Death:
@@ -341,6 +356,8 @@ class Driver:
                 self.executor.stop()
                 self.executor.hits = self.hits
             return
+        if self.config.space and not self.stopping:
+            self._tell({"event": "warning", "text": "native blocks were not found in time: features alone guide"})
 
     def fuzz(self) -> None:
         """Runs libFuzzer; never returns."""
@@ -349,10 +366,11 @@ class Driver:
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.learn()
+        entries, _ = self.corpus.readable()
+        self.corpus.keep_only(path.stem for path in entries)
         self.watch_blocks()
         seeds = self.scratch / "corpus"
         seeds.mkdir(parents=True, exist_ok=True)
-        entries, _ = self.corpus.readable()
         for path in entries:
             link(path, seeds / path.name)
         if not entries:
@@ -385,13 +403,14 @@ class Driver:
 
 
 def link(source: Path, target: Path) -> None:
-    """Gives a corpus entry to libFuzzer: a hard link, or a copy where the folders lie on two disks."""
+    """Gives a corpus entry to libFuzzer: a hard link, or a symbolic one where the folders lie on two disks."""
     try:
         os.link(source, target)
     except FileExistsError:
         return
     except OSError:
-        shutil.copyfile(source, target)
+        with contextlib.suppress(FileExistsError):
+            target.symlink_to(source.resolve())
 
 
 def main() -> None:

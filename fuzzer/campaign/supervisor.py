@@ -22,7 +22,7 @@ from typing import Any
 from fuzzer import native
 from fuzzer.campaign import versions
 from fuzzer.campaign.config import CampaignConfig, DriverConfig, default_workers
-from fuzzer.campaign.corpus import Corpus
+from fuzzer.campaign.corpus import BLOCKS_FILE, Corpus
 from fuzzer.campaign.driver import link
 from fuzzer.campaign.examination import Examination
 from fuzzer.campaign.lock import Lock
@@ -41,7 +41,6 @@ from fuzzer.findings.hiding import Hider
 from fuzzer.findings.known import load as load_known
 
 STATUS_FILE = "status.json"
-BLOCKS_FILE = "blocks.json"
 _STATUS_S = 1.0
 _TICK_S = 0.2
 _DRAW_S = 0.5
@@ -133,9 +132,10 @@ class Supervisor:
             self._recover(path)
         if self.config.fresh:
             self.corpus.archive()
-        _, unreadable = self.corpus.readable()
+        readable, unreadable = self.corpus.readable()
         self.warnings += [f"corpus entry left alone: {sentence}" for sentence in unreadable[:5]]
         self.corpus.refresh()
+        self.corpus.keep_only(path.stem for path in readable)
         for path in self.corpus.files():
             self._corpus_size += 1
             self.statistics.know(self.corpus.features_of(path.stem) or [])
@@ -154,7 +154,7 @@ class Supervisor:
             raise UserError(f"TensorFlow could not be loaded: {dead}") from dead
 
     def _find_blocks(self, zygote: Zygote) -> None:
-        """Says which native blocks there are: drivers wait for that. Libraries that nobody has seen take 15 s each."""
+        """Says which native blocks there are: drivers wait for that. Libraries that nobody has seen take 15 s."""
         if not self._watches:
             return
 
@@ -164,7 +164,10 @@ class Supervisor:
 
         space, problems = tables.ensure(zygote.libraries, progress)
         self.warnings += problems
-        self.statistics.watch(space, self.corpus.known_blocks(space))
+        known = self.corpus.known_blocks(space)
+        self.statistics.watch(space, known)
+        if space.size and self._corpus_size and not known:
+            self._warn("the corpus was made without native coverage, or with other libraries: blocks are found anew")
         libraries = {"libraries": space.to_json()}
         if space.size and self.config.guidance.feedback != "none":
             # What `coverage` reads later; a campaign that watches nothing leaves the last word to the one before.
@@ -260,7 +263,7 @@ class Supervisor:
     def _take_event(self, worker: Worker, event: dict[str, Any]) -> None:
         if event["event"] in ("case", "bug"):
             self.statistics.take(worker.config.worker, event, self.elapsed)
-        if event["event"] == "case" and (event["new"] or event["blocks"]) and not event.get("death"):
+        if event["event"] == "case" and event["kept"]:
             self._corpus_size += 1
             entry = self.config.corpus / f"{event['case']}.json"
             for sibling in self.workers:
@@ -341,7 +344,8 @@ class Supervisor:
             return
         self._last_tick = now
         snapshot = self.snapshot()
-        self.statistics.remember(now, len(self._new))
+        if self._examination is not None:  # before, nobody knows yet what the corpus has reached
+            self.statistics.remember(now, len(self._new))
         if now - self._last_status >= _STATUS_S:
             self._last_status = now
             self._write_status(snapshot)

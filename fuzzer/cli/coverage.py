@@ -51,8 +51,7 @@ def command(corpus: Path, as_json: bool, html: Path | None, everything: bool) ->
 
 def report_on(corpus: Path) -> Report:
     """The report on a corpus. Raises `UserError` where there is nothing to report on."""
-    from fuzzer.campaign.corpus import STATE
-    from fuzzer.campaign.supervisor import BLOCKS_FILE
+    from fuzzer.campaign.corpus import BLOCKS_FILE, STATE
     from fuzzer.coverage.reached.build import build
     from fuzzer.coverage.reached.evidence import read
     from fuzzer.ops import registry

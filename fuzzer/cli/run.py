@@ -59,7 +59,7 @@ def command(
     if sum(limit is not None for limit in (hours, minutes, cases)) > 1:
         raise UserError("give one of --hours, --minutes and --cases, not several")
     seconds = hours * 3600 if hours is not None else minutes * 60 if minutes is not None else None
-    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh, known, Guidance(feedback=coverage))
+    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh, known, Guidance.by(coverage))
     return _run(config, plain or not sys.stdout.isatty())
 
 

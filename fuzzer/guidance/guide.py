@@ -16,6 +16,7 @@ from fuzzer.guidance.sketch import sketch
 from fuzzer.guidance.worth import Worth
 from fuzzer.mutate import cross, generate, mutate
 
+# Shares, fades and the size of the tournament were chosen by hand; what was measured is in `scripts/bench coverage`.
 CROSS_SHARE = 0.1
 """Of the mutants, those that have two parents."""
 KEPT = 0.25
@@ -105,13 +106,17 @@ class Guide:
 
     def learn(self, candidate: Candidate, gain: float, seconds: float) -> None:
         """Takes what a case gave and how long it took."""
-        road = _road(candidate.case)
-        spent = seconds if self._clock else _usual_s(candidate.case)
-        self._seconds[road] = _TIME_FADE * self._seconds.get(road, spent) + (1 - _TIME_FADE) * spent
+        road, usual = _road(candidate.case), _usual_s(candidate.case)
+        spent = self.price(candidate.case, seconds)
+        self._seconds[road] = _TIME_FADE * self._seconds.get(road, usual) + (1 - _TIME_FADE) * spent
         if candidate.words:
             self.worth.learn(candidate.words, gain)
         for parent in candidate.parents:
             self.parents.credit(parent, gain, spent)
+
+    def price(self, case: Case, seconds: float) -> float:
+        """What a case that took so long is said to have cost."""
+        return seconds if self._clock else _usual_s(case)
 
     def expected_s(self, case: Case) -> float:
         """How long a case will take."""

@@ -28,3 +28,25 @@ class Guidance:
     """Whether features guide; without, they are only counted."""
     watch: bool = False
     """Counts native blocks whatever the feedback: for comparison."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether anything counts as a discovery."""
+        return self.feedback != "none"
+
+    @property
+    def counts_features(self) -> bool:
+        """Whether a new feature is a discovery."""
+        return self.guided and self.features
+
+    @property
+    def counts_blocks(self) -> bool:
+        """Whether a new native block is one."""
+        return self.feedback == "native" and self.blocks
+
+    @classmethod
+    def by(cls, feedback: str) -> Guidance:
+        """What `--coverage` asks for. Without feedback nothing is learnt, so cases are run as they come."""
+        if feedback == "none":
+            return cls(feedback, parents="uniform", candidates=1)
+        return cls(feedback)

@@ -69,6 +69,7 @@ class Parents:
         case = self._cases.get(best.id)
         if case is None:
             case = self._cases[best.id] = decode(best.load())
-            if len(self._cases) > DECODED:
-                self._cases.popitem(last=False)
+        self._cases.move_to_end(best.id)
+        if len(self._cases) > DECODED:
+            self._cases.popitem(last=False)
         return best.id, case

@@ -12,6 +12,8 @@ from fuzzer.case import Case
 from fuzzer.case.model import TypedNode
 from fuzzer.ops import Value
 
+EXACT = 8
+"""Whole numbers up to here are words of their own."""
 FAMILIES = {
     "op": "op x dtype x scheme",
     "attr": "attribute of an op and its value, in floats or integers",
@@ -78,9 +80,13 @@ def _sizes(typed: TypedNode) -> str:
 
 
 def _bucket(value: Value) -> str:
-    """A value, floats by sign and decade."""
+    """A value: floats by sign and decade, numbers above 8 by power of two, lists by length and their largest number."""
     if isinstance(value, float):
         if not math.isfinite(value) or value == 0:
             return str(value)
         return f"{'-' if value < 0 else ''}1e{math.floor(math.log10(abs(value)))}"
-    return str(value)[:40]
+    if isinstance(value, bool) or not isinstance(value, int | tuple | list):
+        return str(value)[:40]
+    if isinstance(value, int):
+        return str(value) if abs(value) <= EXACT else f"{'-' if value < 0 else ''}2^{abs(value).bit_length() - 1}"
+    return f"{len(value)}x{max((_bucket(v) for v in value), default='')}"

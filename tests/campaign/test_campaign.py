@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fuzzer.campaign.config import CampaignConfig
+from fuzzer.campaign.seeds import seeds
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.campaign.supervisor import Supervisor
 from fuzzer.case import decode
@@ -88,8 +89,10 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_same_seed_same_cases(tmp_path: Path) -> None:
-    runs = [run(tmp_path / name, cases=150, seed=3, deadly="relu6:abort")[0].cases() for name in ("a", "b")]
-    assert len(runs[0]) == 150 and runs[0] == runs[1]
+    # Seeds are run first: more cases than there are of them, or the guide would not be asked once.
+    count = len(seeds(3)) + 200
+    runs = [run(tmp_path / name, cases=count, seed=3, deadly="relu6:abort")[0].cases() for name in ("a", "b")]
+    assert len(runs[0]) == count and runs[0] == runs[1]
     other = run(tmp_path / "c", cases=150, seed=4)[0].cases()
     assert len(set(other) & set(runs[0])) < 15
 

@@ -136,15 +136,28 @@ corpus.note("third", {"c": "AA=="}, ["op:c"])
     assert [line.case for line in lines(tmp_path)] == ["first", "third"]
 
 
-def test_an_entry_is_known_by_its_bytes(tmp_path: Path) -> None:
+def test_what_is_known_of_a_case_without_a_file_is_forgotten(tmp_path: Path) -> None:
+    corpus, kept, gone = Corpus(tmp_path), drawn_case(1), drawn_case(2)
+    corpus.add(kept, ["op:a"], SPACE.pack([1]), 1.0)
+    corpus.add(gone, ["op:b"], SPACE.pack([2]), 1.0)
+    corpus.note("d" * 16, SPACE.pack([3]), at=1.0)
+    (tmp_path / f"{gone.id}.json").unlink()
+    later = Corpus(tmp_path)
+    later.refresh()
+    later.keep_only(path.stem for path in later.readable()[0])
+    assert later.known_blocks(SPACE) == [1, 3] and later.features_of(gone.id) is None
+    assert later.features_of(kept.id) == ["op:a"] and later.died("d" * 16)
+
+
+def test_a_death_of_a_case_that_lived_before_takes_nothing_away(tmp_path: Path) -> None:
     corpus, case = Corpus(tmp_path), drawn_case(1)
-    corpus.add(case, ["op:a"], {}, 1.0)
-    data = (tmp_path / f"{case.id}.json").read_bytes()
-    assert corpus.entry_of(data) == case.id == corpus.entry_of(case.canonical)
-    assert corpus.entry_of(b"") is None and corpus.entry_of(data + b"\n") is None
-    later = drawn_case(2)
-    Corpus(tmp_path).add(later, ["op:b"])  # a sibling
-    assert corpus.entry_of(later.canonical) == later.id and corpus.features_of(later.id) == ["op:b"]
+    corpus.add(case, ["op:a"], SPACE.pack([1]), 1.0)
+    corpus.note(case.id, SPACE.pack([2]), at=2.0)
+    later = Corpus(tmp_path)
+    later.refresh()
+    for one in (corpus, later):
+        assert one.features_of(case.id) == ["op:a"] and not one.died(case.id)
+        assert one.known_blocks(SPACE) == [1, 2]
 
 
 def test_entries_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:

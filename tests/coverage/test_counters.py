@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzzer.coverage.counters import COUNTERS, Counters, NoLibFuzzerError
+from fuzzer.coverage.counters import BLOCKS_A_CASE, COUNTERS, Counters, NoLibFuzzerError
 from fuzzer.coverage.features import FAMILIES, bucket, features
 from fuzzer.execute.record import CaseRun, Failure
 from tests.strategies import drawn_case
@@ -23,10 +23,11 @@ def test_a_feature_is_fresh_once() -> None:
     assert counters.hit([]) == [] and len(counters) == 3
 
 
-def test_a_full_table_ignores_new_ones() -> None:
+def test_a_full_table_does_not_hide_what_is_new() -> None:
     counters = Counters()
-    assert len(counters.hit(str(i) for i in range(COUNTERS + 10))) == COUNTERS
-    assert counters.hit(["more"]) == [] and len(counters) == COUNTERS
+    assert len(counters.hit(str(i) for i in range(COUNTERS + 10))) == COUNTERS + 10
+    assert counters.hit(["more"]) == ["more"] and len(counters) == COUNTERS
+    assert counters.hit(["more"]) == [], "what is new is told, and once, even when nobody counts it any more"
     assert COUNTERS < 262_144, "libFuzzer's feature table has 2^21 places, 8 a counter"
 
 
@@ -99,6 +100,14 @@ def test_blocks_and_features_have_slots_of_their_own() -> None:
     counters = Counters()
     assert counters.hit(["1", "2"]) == ["1", "2"]
     assert counters.hit([1, 2]) == [1, 2] and len(counters) == 4
+
+
+def test_a_flood_of_blocks_takes_few_counters() -> None:
+    counters = Counters()
+    counters.hit_blocks(range(30_000))
+    assert len(counters) == BLOCKS_A_CASE and all(counters._bytes[:BLOCKS_A_CASE])
+    counters.hit_blocks([40_000])
+    assert len(counters) == BLOCKS_A_CASE + 1
 
 
 def test_what_is_only_learnt_is_not_counted() -> None:

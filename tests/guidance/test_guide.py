@@ -8,7 +8,7 @@ import pytest
 from fuzzer.case import Case, decode, encode
 from fuzzer.guidance import Guidance, Guide
 from fuzzer.guidance.guide import Candidate, gain_of
-from fuzzer.guidance.sketch import FAMILIES, sketch
+from fuzzer.guidance.sketch import FAMILIES, _bucket, sketch
 from fuzzer.mutate import MUTATORS, generate
 
 
@@ -129,6 +129,40 @@ def test_a_discovery_counts_in_doublings_and_a_suspicion_much():
     assert gain_of(0, 0, 0) == 0
     assert gain_of(1023, 0, 0) == 10 and gain_of(0, 3, 0) == 2
     assert gain_of(0, 0, 1) == gain_of(15, 0, 0)
+
+
+def test_without_a_clock_nothing_depends_on_the_time_a_case_took():
+    def history(jitter: float) -> list[str]:
+        one, made = adopted(guide(candidates=4)), []
+        for i in range(40):
+            candidate = one.next()
+            made.append(candidate.case.id)
+            one.learn(candidate, float(i % 7), 0.1 + jitter * i)
+            one.parents.add(candidate.case.id, lambda c=candidate: c.case.canonical, 1.0, one.price(candidate.case, i))
+        return made
+
+    assert history(0.0) == history(0.5)
+
+
+def test_a_slow_first_case_does_not_close_its_road():
+    one = guide(clock=True)
+    first = Candidate(generate(Random(1)), "corpus")
+    before = one.expected_s(first.case)
+    one.learn(first, 1.0, 4.0)
+    assert one.expected_s(first.case) < 3 * before
+
+
+def test_without_feedback_cases_are_run_as_they_come():
+    plain = Guidance.by("none")
+    assert plain.candidates == 1 and plain.parents == "uniform" and not plain.guided
+    assert Guidance.by("native") == Guidance() and Guidance.by("features").counts_blocks is False
+
+
+def test_large_numbers_are_one_word_a_power_of_two():
+    words = {_bucket(value) for value in range(-1000, 1000)}
+    assert len(words) < 40 and {_bucket(v) for v in range(9)} == {str(v) for v in range(9)}
+    assert _bucket((300, 2)) == _bucket((500, 1)) != _bucket((300, 2, 1))
+    assert _bucket(True) == "True" and _bucket(()) == "0x"
 
 
 def test_a_case_without_words_teaches_nothing():
