@@ -72,7 +72,9 @@ def run_one(settings: dict[str, Any]) -> None:
             now = time.monotonic()
             seen.setdefault("began", now - event["wall_s"] if event["wall_s"] < 60 else now)
             at = now - seen["began"]
-            seen["cases"].append((round(at, 2), event["mutator"], round(event["wall_s"], 4), event.get("death", "")))
+            seen["cases"].append(
+                (round(at, 2), event["mutator"], round(event["wall_s"], 4), event.get("death", ""), event["case"])
+            )
             for feature in event["new"]:
                 seen["features"].setdefault(feature, round(at, 1))
             seen["blocks"].extend(event["blocks"])
@@ -182,7 +184,10 @@ def _start(
 
 def report(results: Sequence[dict[str, Any]], minutes: float, console: Console) -> None:
     """Prints growth, ends and the race."""
+    # A campaign stops a little before its time is up, to finish; all are compared where the first one stopped.
+    minutes = min([minutes, *(result["cases"][-1][0] / 60 for result in results)])
     results = [_cut(result, 60 * minutes) for result in results]
+    console.print(f"all of it after {minutes:.1f} minutes, but for the growth")
     by_mode: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         by_mode.setdefault(result["mode"], []).append(result)
@@ -324,23 +329,23 @@ def _speed(by_mode: dict[str, list[dict[str, Any]]], minutes: float) -> Table:
 def overhead(seeds: Sequence[int], cases: int, out: Path, console: Console) -> None:
     """The same cases with and without breakpoints: of one seed, unguided, in one order. The first half warms up."""
     out.mkdir(parents=True, exist_ok=True)
-    table = Table("seed", "unarmed, s", "armed, s", "cost", title=f"the second half of {cases} cases")
+    table = Table("seed", "cases", "unarmed, s", "armed, s", "cost", title=f"the second half of {cases} cases")
     shares = []
     for seed in seeds:
         times = {}
         for armed in (False, True):
             path = out / f"overhead-{seed}-{armed}.json"
+            path.unlink(missing_ok=True)
             guidance = Guidance(**{**_UNGUIDED, "watch": armed})
             with console.status(f"seed {seed}, {'armed' if armed else 'unarmed'}"):
                 _start("overhead", seed, None, cases, path, guidance).wait()
             times[armed] = json.loads(path.read_text())["cases"]
-        # Cases that died or ran into a time-out took what the clock gave them.
-        sound = [(a[2], b[2]) for a, b in zip(times[False], times[True], strict=False) if not a[3] and not b[3]][
-            cases // 2 :
-        ]
+        # The same cases only: one death more or less changes which killers are avoided, and so what comes after it.
+        late = [{row[4]: row[2] for row in times[armed][cases // 2 :] if not row[3]} for armed in (False, True)]
+        sound = [(late[0][case], late[1][case]) for case in late[0] if case in late[1]]
         unarmed, armed_s = sum(a for a, _ in sound), sum(b for _, b in sound)
         shares.append(armed_s / unarmed - 1)
-        table.add_row(str(seed), f"{unarmed:.1f}", f"{armed_s:.1f}", f"{shares[-1]:+.1%}")
+        table.add_row(str(seed), str(len(sound)), f"{unarmed:.1f}", f"{armed_s:.1f}", f"{shares[-1]:+.1%}")
     console.print(table)
     console.print(f"median cost of armed coverage after warm-up: {_median(shares):+.1%}")
 

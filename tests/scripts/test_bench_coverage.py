@@ -18,7 +18,7 @@ def run(mode: str, seed: int, pace: float, odd: int) -> dict:
         "features": {f"op:{i}": t for i, t in enumerate(times)},
         "blocks": [*range(len(times)), *range(100_000 * seed, 100_000 * seed + odd)],
         "at": [*times, *([300.0] * odd)],
-        "cases": [(t, "generate", 0.1, "crash" if i % 10 == 9 else "") for i, t in enumerate(times)],
+        "cases": [(t, "generate", 0.1, "crash" if i % 10 == 9 else "", f"{i}") for i, t in enumerate(times)],
         "kinds": {"a": 30.0, "b": 400.0},
         "space": [],
         "warnings": [],
