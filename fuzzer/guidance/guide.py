@@ -88,7 +88,7 @@ class Guide:
             mutant, name = mutate(decode(data), rng)
             return Candidate(mutant, name)
         if not len(self.parents) or rng.random() < options.fresh:
-            return Candidate(generate(rng, even=rng.random() < options.even), "generate")
+            return Candidate(generate(rng), "generate")
         uniform = options.parents == "uniform"
         one, parent = self.parents.choose(rng, uniform)
         if rng.random() < CROSS_SHARE:

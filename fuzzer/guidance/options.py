@@ -20,8 +20,6 @@ class Guidance:
     """Cases made for each one that is run; 1 takes them as they come."""
     fresh: float = 0.5
     """Share of candidates that are fresh; the others are mutants."""
-    even: float = 0.0
-    """Share of the fresh candidates whose road, scheme and switches are drawn evenly, however dear or rare they are."""
     blocks: bool = True
     """Whether native blocks guide; without, they are only counted."""
     features: bool = True

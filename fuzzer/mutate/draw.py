@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from fuzzer.case import DEAR_RELATIONS, DEFAULT_INPUTS, Case, Conversion, Inference, Recipe, Switch
-from fuzzer.case.conversion import ENTRIES, QAT_BITS
+from fuzzer.case.conversion import QAT_BITS
 from fuzzer.ops import Op, TensorType, Value, registry
 
 MAX_SEED = 1 << 16
@@ -41,8 +41,6 @@ _REPRESENTATIVE_WEIGHTS = {"samples": 86, "narrow": 4, "wide": 4, "constant": 2,
 _DYNAMIC_WEIGHTS = {"none": 94, "batch": 3, "spatial": 2, "all": 1}
 SWITCH_SHARE = 0.12
 """Share of fresh conversions that set a switch or more."""
-EVEN_SWITCH_SHARE = 0.4
-"""The same where everything is drawn evenly."""
 CHEAP_RELATION = 0.15
 """Share of cases that try a metamorphic relation on their flatbuffer: 1 to 14 ms each (measured)."""
 DEAR_RELATION = 0.02
@@ -246,18 +244,18 @@ def take_offer(switches: Mapping[str, Sequence[Switch]], schemes: Sequence[str])
     _OFFER.schemes = tuple(sorted(schemes))
 
 
-def conversion(rng: Random, even: bool = False) -> Conversion:
-    """A whole conversion. `even`: dear roads, optional schemes and switches as often as the usual ones."""
+def conversion(rng: Random) -> Conversion:
+    """A whole conversion."""
     drawn = Conversion(
-        entry=rng.choice(ENTRIES) if even else entry(rng),
+        entry=entry(rng),
         per_channel=rng.random() < 0.85,
         fallback=rng.random() < 0.85,
         op_set="builtins" if rng.random() < 0.97 else "select_tf",
         unfold_batch_matmul=rng.random() < 0.08,
         dynamic=choice(rng, _DYNAMIC_WEIGHTS),
-        switches=switches(rng) if rng.random() < (EVEN_SWITCH_SHARE if even else SWITCH_SHARE) else {},
+        switches=switches(rng) if rng.random() < SWITCH_SHARE else {},
     )
-    return with_scheme(rng, drawn, rng.choice((*_SCHEME_WEIGHTS, *_OFFER.schemes)) if even else scheme(rng))
+    return with_scheme(rng, drawn, scheme(rng))
 
 
 def with_scheme(rng: Random, old: Conversion, name: str) -> Conversion:

@@ -24,18 +24,17 @@ SPARE_SHARE = 0.01
 ODD_SHARE = 0.01
 
 
-def generate(rng: Random, pattern: Pattern | None = None, op: Op | None = None, even: bool = False) -> Case:
+def generate(rng: Random, pattern: Pattern | None = None, op: Op | None = None) -> Case:
     """A fresh valid case, seeded from `pattern` or `op`, or from a drawn one of either.
 
-    `even`: rare roads and schemes are drawn as often as the usual ones; for who can tell what that is worth.
-
-    Raises `GenerateAnother` after 20 drafts of which repair could make nothing: never seen for the built-in patterns.
+    Raises `GenerateAnother` after 20 drafts of which repair could make nothing: never seen for the built-in
+    patterns.
     """
     for _ in range(_TRIES):
         if op is not None or (pattern is None and rng.random() < SINGLE_SHARE):
-            draft = _single(rng, op or draw.op(rng), even)
+            draft = _single(rng, op or draw.op(rng))
         else:
-            draft = _draft(rng, pattern or draw_pattern(rng), even)
+            draft = _draft(rng, pattern or draw_pattern(rng))
         _odd(draft, rng)
         try:
             return draw.related(rng, repair(draft, rng))
@@ -50,8 +49,8 @@ def draw_pattern(rng: Random) -> Pattern:
     return rng.choices(known, [p.weight for p in known])[0]
 
 
-def _draft(rng: Random, pattern: Pattern, even: bool) -> Draft:
-    conversion = draw.conversion(rng, even)
+def _draft(rng: Random, pattern: Pattern) -> Draft:
+    conversion = draw.conversion(rng)
     if pattern.entries and rng.random() < 0.4:
         conversion = conversion.over(rng.choice(pattern.entries))
     draft = Draft([_input_of(rng, pattern)], [], [], [], conversion, draw.inference(rng, conversion.integer))
@@ -85,10 +84,10 @@ def _input_of(rng: Random, pattern: Pattern) -> TensorType:
     return made
 
 
-def _single(rng: Random, op: Op, even: bool) -> Draft:
+def _single(rng: Random, op: Op) -> Draft:
     """One op on inputs of its own, and what may follow it: a pattern, or up to three ops."""
     inputs, operands, attrs = _fitting(rng, op)
-    conversion = draw.conversion(rng, even)
+    conversion = draw.conversion(rng)
     draft = Draft(inputs, [], [], [], conversion, draw.inference(rng, conversion.integer))
     draft.nodes.append(DraftNode(draft.new_key(), op.name, operands, attrs))
     end: Ref = draft.nodes[0].key
