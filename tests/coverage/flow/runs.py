@@ -93,6 +93,10 @@ def _where(path: Path) -> tuple[int, tuple[int, int]]:
     return int(maps[0][0].partition("-")[0], 16), (int(begin, 16), int(end, 16) - int(begin, 16))
 
 
+_SEEN_AT = 64
+"""Bytes before what the tracer saw: the result of the call."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of a call."""
@@ -103,21 +107,27 @@ class Outcome:
     result: int
 
 
+def _trace(flow: Flow, name: str, number: int, shared: mmap.mmap) -> int:
+    """Steps through a call; its result and what ran go to `shared`. The wait status."""
+    begin, size = flow.text
+    call, result = ctypes.cast(flow.library[name], ctypes.c_void_p), ctypes.c_long.from_buffer(shared)
+    seen = (ctypes.c_uint8 * size).from_buffer(shared, _SEEN_AT)
+    status = flow.stepper.step(
+        call, ctypes.c_long(number), ctypes.c_size_t(begin), ctypes.c_long(size), seen, ctypes.byref(result)
+    )
+    return int(status)
+
+
 def stepped(flow: Flow, name: str, number: int = 0) -> Outcome:
     """What the processor says: every instruction of the call is one step of ptrace."""
     begin, size = flow.text
-    with mmap.mmap(-1, 64) as shared:
-        seen = (ctypes.c_uint8 * size)()
-        call = ctypes.cast(flow.library[name], ctypes.c_void_p)
-        result = ctypes.c_long.from_buffer(shared)
-        status = flow.stepper.step(
-            call, ctypes.c_long(number), ctypes.c_size_t(begin), ctypes.c_long(size), seen, ctypes.byref(result)
-        )
-        value = result.value
-        del result
+    with mmap.mmap(-1, _SEEN_AT + size) as shared:
+        # The tracer waits for any child: in a process of its own there are none but those that it traces.
+        _, status = in_child(lambda: _trace(flow, name, number, shared))
+        value = int.from_bytes(shared[:8], "little", signed=True)
+        ran = (np.flatnonzero(np.frombuffer(shared[_SEEN_AT:], np.uint8)) + begin - flow.bias).tolist()
     if status == -1:
         pytest.skip("this kernel lets no process trace its children (ptrace)")
-    ran = (np.flatnonzero(np.frombuffer(seen, np.uint8)) + begin - flow.bias).tolist()
     starts = (bisect_left(flow.addresses, address) for address in ran)
     return Outcome(
         {i for i, address in zip(starts, ran, strict=True) if i < len(flow.addresses) and flow.addresses[i] == address},
