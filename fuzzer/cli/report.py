@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command(name="report")
 @click.argument("what", metavar="ID", required=False)
 @options.crashes
-@options.corpus
+@click.option(
+    "--corpus", type=click.Path(path_type=Path), help="Folder of the corpus, for --campaign (default: the campaign's)."
+)
 @options.known
 @click.option("--github", is_flag=True, help="As GitHub's form for issues wants it; the first line is the title.")
 @click.option("--campaign", is_flag=True, help="The whole campaign instead of one finding; needs --html.")
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     what: str | None,
     crashes: Path,
-    corpus: Path,
+    corpus: Path | None,
     known: Path | None,
     github: bool,
     campaign: bool,
@@ -87,10 +89,22 @@ def _find(crashes: Path, what: str) -> tuple[Path, Finding]:
     return path.parent, FindingStore(path.parent).at(path.name)
 
 
-def _campaign(crashes: Path, corpus: Path, known: Path | None, html: Path) -> int:
+def _campaign(crashes: Path, corpus: Path | None, known: Path | None, html: Path) -> int:
+    from fuzzer.cli.status import read_status
+    from fuzzer.findings.hiding import Hider
+    from fuzzer.findings.known import load
     from fuzzer.report.campaign import page, read
 
-    _write(html, page(read(crashes, corpus, known)))
+    snapshot, problems = None, []
+    if crashes.is_dir():
+        try:
+            snapshot = read_status(crashes)
+        except UserError as broken:
+            problems.append(str(broken))
+    campaign = read(crashes, corpus, Hider(load(known)), snapshot, problems)
+    for problem in campaign.problems:
+        click.echo(f"note: {problem}", err=True)
+    _write(html, page(campaign))
     return 0
 
 

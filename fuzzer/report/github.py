@@ -7,6 +7,7 @@ LiteRT (google-ai-edge/LiteRT) has no form of its own; the same answers serve th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,9 @@ MAX_TITLE = 256
 NO_RESPONSE = "_No response_"
 TENSORFLOW = "https://github.com/tensorflow/tensorflow/issues/new/choose"
 LITERT = "https://github.com/google-ai-edge/LiteRT/issues/new"
+_SORTED = ("value", "metamorphic", "nan-propagation", "shape", "dtype")
+_TITLES = re.compile(rf"^({'|'.join(_SORTED)})(?: in compare(?: \(\w+\))?)?: ")
+"""What our titles begin with for the sake of sorting, and upstream has no use for: the rest says it in words."""
 _BEHAVIOUR = ("happens", "expected", "why", "kernels", "blame", "versions", "repeatability", "evidence")
 _ROOM = (1 << 30, 20_000, 8_000, 2_000, 500)
 """Characters that a block of code may have, tried one after another until the whole fits."""
@@ -30,7 +34,7 @@ _ROOM = (1 << 30, 20_000, 8_000, 2_000, 500)
 
 def issue(report: Report, material: Material) -> str:
     """Title, a blank line, and the body, within GitHub's limits."""
-    title = one_line(f"[TFLite] {report.title}")
+    title = one_line(f"[TFLite] {_TITLES.sub('', report.title)}")
     title = title if len(title) <= MAX_TITLE else title[: MAX_TITLE - 1] + "…"
     texts = (_body(_cut(report, room), material) for room in _ROOM)
     fitting = next((text for text in texts if len(text) <= MAX_BODY), None)

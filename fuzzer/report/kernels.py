@@ -20,13 +20,13 @@ _NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION})
 MAX_SAMPLES = 64
 
 
-def rows(material: Material) -> list[tuple[str, str, str, str]]:
-    """Runtime, what it is, what it made of the model, and its largest difference; empty where nothing is known."""
+_UNTRIED = "not tried"
+
+
+def rows(material: Material) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+    """Runtime, what it is, what it made of the model, and its largest difference; and runtimes that were not tried."""
     found = [(runtime, NAMES[runtime], *_row(material, runtime)) for runtime in RUNTIMES]
-    return found if any(result != _UNTRIED for _, _, result, _ in found) else []
-
-
-_UNTRIED = "not tried on the minimal model"
+    return [row for row in found if row[2] != _UNTRIED], [row[0] for row in found if row[2] == _UNTRIED]
 
 
 def _row(material: Material, runtime: str) -> tuple[str, str]:

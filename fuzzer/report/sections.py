@@ -23,14 +23,18 @@ from fuzzer.screen.text import number, severity
 LOG_LINES = 60
 """Of a log the end, which is where a process died."""
 MAX_OPERANDS = 12
-_NOISE = re.compile(r"cuInit|cuda_platform|Ignored (?:output_format|drop_control_dependency)|oneDNN custom operations")
-"""What TensorFlow says at every start, whatever is run: tensorflow/core/util/port.cc, cuda_platform.cc, and
-compiler/mlir/lite/python/tf_tfl_flatbuffer_helpers.cc."""
-_NODE = re.compile(r"Node number (\d+) \((\w+)\)")
+_NOISE = re.compile(
+    r"cuInit|cuda_platform|Ignored (?:output_format|drop_control_dependency)|oneDNN custom operations"
+    r'|^Extension modules: |^  File "(?:[^"]*/fuzzer/|<frozen runpy>)'
+)
+"""What TensorFlow says at every start, whatever is run (tensorflow/core/util/port.cc, cuda_platform.cc,
+compiler/mlir/lite/python/tf_tfl_flatbuffer_helpers.cc), and of a Python stack the frames that are ours."""
+NODE = re.compile(r"Node number (\d+) \((\w+)\)")
+"""How a runtime names the node that failed: tensorflow/lite/core/subgraph.cc."""
 _TOLD = frozenset(
     {"message", "log", "promise", STACK, FRAME, KERNEL, "pass", "before", "after", "program before", "program after"}
     | {"tensor", "run", "ratios", "runtimes", "expected", "actual", "index", "output", "sample", "operands", "signal"}
-    | {"step", "python", "node", "operator", "operators", "base", "first tensor", "dtype", ULP, RELATION}
+    | {"step", "python", "relation", "node", "operator", "operators", "base", "first tensor", "dtype", ULP, RELATION}
 )
 """Keys of the evidence that have a place of their own."""
 
@@ -107,7 +111,7 @@ def _happens(material: Material) -> Iterator[Block]:
     message = str(evidence.get("message", "")).strip()
     if message:
         yield Code(_head(message, LOG_LINES))
-    rows: list[tuple[str, Words]] = [("Severity", (_severity(finding),))]
+    rows: list[tuple[str, Words]] = [] if verdict.kind in DEATHS else [("Severity", (_severity(finding),))]
     rows.append(("Conversion", ("scheme ", Mono(finding.quantisation), " from ", Mono(finding.entry))))
     switches = material.case.conversion.switches if material.case is not None else {}
     if switches:
@@ -120,6 +124,8 @@ def _happens(material: Material) -> Iterator[Block]:
 
 def _severity(finding: Finding) -> str:
     shown = severity(finding.severity, finding.unit)
+    if finding.unit == "x bound":
+        shown = f"{number(finding.severity)} times the bound"
     return shown + (f", {number(finding.ulp)} ulp of the output's largest value" if finding.ulp > 0 else "")
 
 
@@ -163,9 +169,9 @@ def _expected(material: Material) -> Iterator[Block]:
         return
     promise = verdict.evidence.get("promise")
     yield say(str(promise) if promise else words.expected(verdict))
-    if "expected" in verdict.evidence:
+    if "expected" in verdict.evidence and verdict.evidence.get("base"):
         base = {"tensorflow": "TensorFlow, eagerly", "real arithmetic": "real arithmetic on the operands' values"}
-        told = str(verdict.evidence.get("base", "tensorflow"))
+        told = str(verdict.evidence["base"])
         yield Paragraph((f"The value expected above is that of {base.get(told, told)}.",))
 
 
@@ -175,14 +181,17 @@ def _why(material: Material) -> Iterator[Block]:
 
 
 def _kernels(material: Material) -> Iterator[Block]:
-    rows = kernels.rows(material)
+    rows, untried = kernels.rows(material)
     if material.verdict is not None and material.verdict.runtimes == ("converter",):
         yield say(
             "The fault is the converter's: no kernel can mend what is written in the flatbuffer, or was not written."
         )
     if rows:
         yield Grid(("kernel", "is", "result", "#largest difference"), tuple(rows))
-        yield say("The last column is the largest difference of an element from TensorFlow, over all samples.")
+        if any(row[-1] for row in rows):
+            yield say("The last column is the largest difference of an element from TensorFlow, over all samples.")
+    if rows and untried:
+        yield Paragraph(("Not tried on the minimal model: ", Mono(", ".join(untried)), "."))
 
 
 def _blame(material: Material) -> Iterator[Block]:
@@ -210,7 +219,7 @@ def _blame(material: Material) -> Iterator[Block]:
 
 def _blamed(finding: Finding, verdict: Verdict) -> Iterator[tuple[str, Words]]:
     evidence = verdict.evidence
-    named = _NODE.search(str(evidence.get("message", "")))
+    named = NODE.search(str(evidence.get("message", "")))
     if "pass" in evidence:
         yield "pass", (Mono(str(evidence["pass"])),)
         if evidence.get("tensor"):
