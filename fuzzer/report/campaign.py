@@ -20,14 +20,14 @@ from fuzzer.findings.hiding import Hider
 from fuzzer.html import Html, document, figure, folded, folded_table, markup, table
 from fuzzer.report.page import moment
 from fuzzer.report.scrub import scrub
-from fuzzer.screen.text import count, duration, heat_cell, percent, severity, ulps, urgency
+from fuzzer.screen.text import count, duration, heat_cell, percent, severity, urgency
 
 OPEN_TITLES = 50
 OPEN_PATTERNS = 25
 RATE_POINTS = 60
 """Points of the curve of cases per second; the history has up to 240, and single seconds are noise."""
-_HEAT = ((0.10, "#fca5a5"), (0.02, "#fed7aa"), (0.0, "#fef3c7"))
-"""Share of suspicious cases from which a cell has the colour: as on the live screen. Exactly zero stays plain."""
+HOTTEST = 0.5
+"""Share of suspicious cases from which a cell has the full colour. Exactly zero stays plain."""
 _DECADES = ("0", *(f"<1e{e}" for e in range(-7, 1)), ">=1e0")
 STYLE = """
 .tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: .8rem 0 } .tiles div { flex: 1 1 8rem; background: #f9fafb;
@@ -39,7 +39,7 @@ table.heat td { text-align: center; padding: .16rem .3rem; border: 1px solid #ff
 table.heat th { text-align: center; padding: .2rem .3rem } table.heat td.name, table.heat th.name { text-align: left }
 .hist { display: flex; align-items: flex-end; gap: 2px; height: 2.2rem } .hist i { background: #1f6feb; width: .9rem;
         display: block }
-td { overflow-wrap: anywhere } td.title { min-width: 18rem } tr.hidden td { color: #9ca3af }
+.titles td.name { overflow-wrap: anywhere; width: 52% } .whole { white-space: nowrap }
 """
 
 
@@ -198,7 +198,7 @@ def _titles(listed: Sequence[Finding], campaign: Campaign) -> str:
         ranked = sorted(findings, key=lambda f: (*urgency(f.kind, f.unit, f.severity), f.title))
         return [_row(finding) for finding in ranked]
 
-    shown = folded_table(head, rows(listed), open_rows=OPEN_TITLES) if listed else ""
+    shown: str = folded_table(head, rows(listed), open_rows=OPEN_TITLES) if listed else ""
     hidden = [f for f in campaign.findings if f.id in campaign.why_hidden]
     if hidden:
         why: dict[str, int] = {}
@@ -208,20 +208,26 @@ def _titles(listed: Sequence[Finding], campaign: Campaign) -> str:
         words = ", ".join(f"{n} {reason}" for reason, n in sorted(why.items()))
         shown += folded(f"{len(hidden)} off the main list: {words}", table(head, rows(hidden)))
     note = "Again: fresh processes that showed it. <code>python -m fuzzer report ID</code> writes the report of one."
-    return shown + (f'<p class="dim">{note}</p>' if shown else '<p class="dim">No findings.</p>')
+    if not shown:
+        return '<p class="dim">No findings.</p>'
+    return f'<div class="titles">{shown}</div><p class="dim">{note}</p>'
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    bad = severity(finding.severity, finding.unit)
     return (
         scrub(finding.title),
-        f"{bad}, {ulps(finding.ulp)}" if finding.ulp > 0 else bad,
-        finding.state + (" (flaky)" if finding.reproduced < finding.repeats else ""),
+        severity(finding.severity, finding.unit),
+        _whole(finding.state + (" (flaky)" if finding.reproduced < finding.repeats else "")),
         count(finding.count),
         f"{finding.reproduced}/{finding.repeats}",
-        moment(finding.first_seen).removesuffix(" UTC"),
-        finding.id,
+        _whole(moment(finding.first_seen).removesuffix(" UTC")),
+        _whole(finding.id),
     )
+
+
+def _whole(text: str) -> Html:
+    """Text that stays on one line."""
+    return Html(f'<span class="whole">{markup(text)}</span>')
 
 
 # --- divergence -------------------------------------------------------------------------------------------
@@ -263,8 +269,8 @@ def _share(cells: Iterable[Cell]) -> float:
 def _cell(cell: Cell | None) -> str:
     shown = heat_cell(cell)
     share = cell.suspicious / cell.compared if cell is not None and cell.compared else 0.0
-    colour = next((c for least, c in _HEAT if share >= least), "") if share > 0 else ""
-    style = f' style="background:{colour}"' if colour else ""
+    heat = 0.08 + 0.62 * min(1.0, share / HOTTEST)
+    style = f' style="background:rgba(220,38,38,{heat:.2f})"' if share > 0 else ""
     tip = f' title="{cell.suspicious} of {cell.compared} compared, {cell.cases} asked"' if cell is not None else ""
     return f"<td{style}{tip}>{markup(shown)}</td>"
 

@@ -39,7 +39,7 @@ figcaption {{ color: #6b7280; margin-bottom: .3rem }} figure.wide {{ margin: .5r
 svg.graph {{ display: block }}
 .badge {{ display: inline-block; border-radius: 3px; padding: 0 .45rem; margin-right: .4rem; background: #e5e7eb;
          color: #111827; font-size: .9em }} .badge.bad {{ background: #fee2e2; color: #991b1b }}
-td {{ overflow-wrap: anywhere }}
+td:not(.n) {{ overflow-wrap: anywhere }}
 {_CODE.get_style_defs("pre.python")}
 pre.python {{ background: #f9fafb }}
 """

@@ -59,9 +59,8 @@ class Axis:
     def ticks(self) -> list[float]:
         """About five values to write at the axis."""
         if self.log:
-            first, last = int(self.bottom), int(self.top)
-            step = max(1, math.ceil((last - first) / 5))
-            return [10.0**e for e in range(first, last + 1, step)]
+            least, most = int(self.bottom), int(self.top)
+            return [10.0**e for e in range(least, most + 1, max(1, math.ceil((most - least) / 5)))]
         step = _step((self.top / 2 - self.bottom / 2) / 2.5)
         if not step or not math.isfinite(step):
             return [self.bottom, self.top]

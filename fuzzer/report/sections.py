@@ -130,9 +130,10 @@ def _severity(finding: Finding) -> str:
 
 
 def _difference(evidence: dict[str, Any]) -> Grid:
-    head = ["output", "at", "#expected", "#actual"]
+    node = evidence.get("node")  # judged alone, on its own operands: its result, not the model's
+    head = ["output" if node is None else "result of node", "at", "#expected", "#actual"]
     row = [
-        str(evidence.get("output", 0)),
+        str(evidence.get("output", 0) if node is None else node),
         _place(evidence),
         _figure(evidence.get("expected")),
         _figure(evidence["actual"]),
