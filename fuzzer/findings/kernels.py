@@ -1,7 +1,7 @@
 """`kernels.json` of a finding: what every runtime made of the minimal case, the sound ones too.
 
 A maintainer's first question is which kernels agree. `tensors.npz` holds their numbers; this file says which gave none
-and why, and how the codes of an integer output are to be read.
+and why, which shapes were declared, and how the codes of an integer output are to be read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def write(folder: Path, record: CaseRun) -> None:
     kernels = {
         runtime: {
             "failure": _failure(run),
-            "outputs": [{"scale": slot.scale, "zero_point": slot.zero_point} for slot in run.outputs],
+            "outputs": [
+                {"shape": list(slot.shape), "scale": slot.scale, "zero_point": slot.zero_point} for slot in run.outputs
+            ],
         }
         for runtime, run in record.runs.items()
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from fuzzer.case import RUNTIMES
 from fuzzer.oracles.confirm.truth import FACTOR
-from fuzzer.oracles.verdict import DEATHS, Kind
-from fuzzer.report.material import Array, Material, Output
+from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
+from fuzzer.report.material import Array, Kernel, Material, Output
 from fuzzer.screen.text import number
 
 NAMES = {
@@ -17,6 +19,7 @@ NAMES = {
     "litert": "ai_edge_litert, default",
 }
 _NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION})
+_SIGNATURES = frozenset({Kind.OUTPUT_COUNT, Kind.SHAPE, Kind.DTYPE})
 MAX_SAMPLES = 64
 
 
@@ -26,10 +29,13 @@ _UNTRIED = "not tried"
 def rows(material: Material) -> tuple[list[tuple[str, str, str, str]], list[str]]:
     """Runtime, what it is, what it made of the model, and its largest difference; and runtimes that were not tried."""
     found = [(runtime, NAMES[runtime], *_row(material, runtime)) for runtime in RUNTIMES]
+    if material.verdict is not None and material.verdict.kind in _SIGNATURES:
+        found.insert(0, ("TensorFlow", "eager", f"gives {_signature(material, 'tensorflow') or '?'}", ""))
     return [row for row in found if row[2] != _UNTRIED], [row[0] for row in found if row[2] == _UNTRIED]
 
 
 def _row(material: Material, runtime: str) -> tuple[str, str]:
+    """What a runtime made of the model, in a few words, and its largest difference where there is one."""
     verdict = material.verdict
     far = difference(material, runtime)
     shown = number(far) if far is not None else ""
@@ -40,15 +46,58 @@ def _row(material: Material, runtime: str) -> tuple[str, str]:
     if isinstance(ratio, int | float):
         return f"{'agrees' if ratio <= FACTOR else 'wrong'}: {number(ratio)} bounds", shown
     kernel = material.kernels.get(runtime)
+    failure = kernel.failure if kernel is not None else ""
+    if verdict.kind in _SIGNATURES and (given := _signature(material, runtime)):
+        return f"gives {given}", shown
     if runtime in verdict.runtimes:
         return _guilty(verdict.kind), shown
-    if kernel is not None and kernel.failure:
-        return f"fails: {kernel.failure.splitlines()[0][:160]}", shown
-    if "converter" in verdict.runtimes and (kernel is not None or far is not None):
+    if failure:
+        alike = any(_plain(failure) == _plain(material.kernels[r].failure) for r in _failing(material))
+        return (f"{_guilty(verdict.kind)}, with the same error" if alike else f"fails: {failure}"), shown
+    if kernel is None and far is None:
+        return _UNTRIED, shown
+    if "converter" in verdict.runtimes:
         return "runs the flatbuffer as it is", shown
-    if kernel is not None or far is not None:
-        return ("agrees" if verdict.kind in _NUMBERS else "does not show it"), shown
-    return _UNTRIED, shown
+    return _sound(material, verdict, runtime, far), shown
+
+
+def _sound(material: Material, verdict: Verdict, runtime: str, far: float | None) -> str:
+    """What is to be said of a runtime that ran and is not among the guilty ones."""
+    if verdict.kind is Kind.METAMORPHIC:
+        tried = material.case is not None and runtime in material.case.inference.runtimes
+        return "does not show it" if tried else "runs it; the change was not tried"
+    worst = max((difference(material, r) or 0.0 for r in verdict.runtimes), default=0.0)
+    if verdict.kind in _NUMBERS and far is not None and worst > 0 and far >= worst / 2:
+        return "as far off"
+    return "does not show it"
+
+
+def _failing(material: Material) -> list[str]:
+    """The guilty runtimes whose own error is known."""
+    guilty = material.verdict.runtimes if material.verdict is not None else ()
+    return [r for r in guilty if r in material.kernels and material.kernels[r].failure]
+
+
+def _plain(failure: str) -> str:
+    """An error without the folder of the source file that raised it: TensorFlow and LiteRT differ in that alone."""
+    return re.sub(r"[\w./-]*/(?=[\w.-]+\.(?:cc|h|c):\d)", "", failure)
+
+
+def _signature(material: Material, runtime: str) -> str:
+    """The dtypes and shapes that a runtime gave for the first sample: `float32[1,2], int8[3] (declared [1,3])`."""
+    kernel = material.kernels.get(runtime, Kernel())
+    given = []
+    for place in range(MAX_SAMPLES):
+        value = material.tensors.get(f"sample0_{runtime}_y{place}")
+        if value is not None:
+            declared = kernel.outputs[place].shape if place < len(kernel.outputs) else value.shape
+            words = f" (declared {_dims(declared)})" if declared != value.shape else ""
+            given.append(f"{value.dtype}{_dims(value.shape)}{words}")
+    return ", ".join(given)
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
 
 
 def _guilty(kind: Kind) -> str:

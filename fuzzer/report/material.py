@@ -34,7 +34,9 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Output:
-    """How an output of one kernel is to be read: its quantisation, 0.0 for none."""
+    """An output as one kernel declares it: its shape, and its quantisation (scale 0.0 for none)."""
+
+    shape: tuple[int, ...] = ()
 
     scale: float = 0.0
     zero_point: int = 0
@@ -220,5 +222,7 @@ def _readable(arrays: Any, name: str) -> bool:
 
 
 def _kernel(entry: dict[str, Any]) -> Kernel:
-    outputs = tuple(Output(float(o["scale"]), int(o["zero_point"])) for o in entry["outputs"])
+    outputs = tuple(
+        Output(tuple(map(int, o["shape"])), float(o["scale"]), int(o["zero_point"])) for o in entry["outputs"]
+    )
     return Kernel(str(entry["failure"]), outputs)

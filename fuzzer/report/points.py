@@ -43,7 +43,8 @@ class Axis:
         if not spread > 0 or not math.isfinite(spread):
             half = abs(top) / 2 if math.isfinite(spread) and top else 0.5
             bottom, top = (bottom, top) if spread > 0 else (bottom - half, top + half)
-        self.bottom, self.top = bottom, top
+        margin = (top / 20 - bottom / 20) if not self.log else 0.0
+        self.bottom, self.top = (bottom - margin if bottom else 0.0), top + margin
 
     def at(self, value: float) -> float:
         """The pixel of a value."""

@@ -14,12 +14,12 @@ from functools import cache
 _PATH = re.compile(r"(?<![\w.:/<>\-])(?:file://)?/(?:[\w.+@~,=#%\-]+/)+[\w.+@~,=#%\-]*")
 """An absolute path of two names or more. `tensor/a` and `https://a/b` do not begin with a slash of their own; a colon,
 as in the device `/job:localhost/replica:0`, is no part of one."""
-_OWNED = re.compile(r"(?<![\w.:])(?:file://)?/(?:home|Users)/(?:[^/\n:\"'<>]+/|[\w.-]+)")
+_OWNED = re.compile(r"(?<![\w.:])(?:file://)?/(?:home|Users)/(?:[\w.-]+(?: [A-Z][\w.-]*){0,2}/|[\w.-]+)")
 """The folder of a user, who may have a blank in the name."""
 _PACKAGES = re.compile(r".*/(?:site-packages|dist-packages)/")
 _LIBRARY = re.compile(r".*/lib(?:64)?/python\d[\w.]*/")
 _WINDOWS = re.compile(r"\b[A-Za-z]:\\(?:[^\s\\:*?\"<>|]+\\)+")
-_HOME = re.compile(r"~[\w.-]+/")
+_HOME = re.compile(r"~[\w.-]*/")
 _COMMON = frozenset({"root", "user", "users", "admin", "runner", "localhost", "test", "tests", "ubuntu", "debian"})
 """Names that tell nothing of anybody, and are words of other texts."""
 _MIN_NAME = 3
