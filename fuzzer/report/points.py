@@ -12,12 +12,14 @@ from fuzzer.html import Html
 from fuzzer.report.material import Array
 from fuzzer.screen.text import number
 
-WIDTH, HEIGHT = 420, 320
+WIDTH, HEIGHT = 440, 320
 """Pixels of a picture, two of which stand side by side."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 14, 12, 44
 MAX_POINTS = 1500
 """Elements drawn; of more, those with the largest errors and an even choice of the rest."""
 _WRONG = "#dc2626"
+MAX_DECADES = 16.0
+"""Of a logarithmic axis; what is smaller lies at its lower end: no float64 holds both."""
 _RANGE = 1e3
 """From this ratio of the largest to the smallest value on, an axis is logarithmic."""
 
@@ -36,7 +38,8 @@ class Axis:
             finite = positive if self.log else np.append(finite, 0.0)
         bottom, top = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
         if self.log:
-            bottom, top = float(math.floor(math.log10(bottom))), float(math.ceil(math.log10(top)))
+            top = float(math.ceil(math.log10(top)))
+            bottom = max(float(math.floor(math.log10(bottom))), top - MAX_DECADES)
         if log and not top > 0 and not self.log:
             bottom, top = 0.0, 1.0  # errors: none of them a number above zero
         spread = top - bottom

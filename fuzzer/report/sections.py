@@ -7,6 +7,7 @@ what a maintainer asks next.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -141,6 +142,8 @@ def _difference(evidence: dict[str, Any]) -> Grid:
     try:
         error = abs(float(evidence["actual"]) - float(evidence["expected"]))
     except (KeyError, TypeError, ValueError):
+        return Grid(tuple(head), (tuple(row),))
+    if not math.isfinite(error):
         return Grid(tuple(head), (tuple(row),))
     return Grid((*head, "#error"), ((*row, f"{error:.9g}"),))
 
