@@ -30,8 +30,8 @@ HOTTEST = 0.5
 """Share of suspicious cases from which a cell has the full colour. Exactly zero stays plain."""
 _DECADES = ("0", *(f"<1e{e}" for e in range(-7, 1)), ">=1e0")
 STYLE = """
-.tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: .8rem 0 } .tiles div { flex: 1 1 8rem; background: #f9fafb;
-         border: 1px solid #e5e7eb; border-radius: 6px; padding: .45rem .7rem }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem; margin: .8rem 0 }
+.tiles div { background: #f9fafb; border: 1px solid #e5e7eb; border-radius: 6px; padding: .45rem .7rem }
 .tiles b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums }
 .tiles span { color: #6b7280; font-size: .85rem }
 figure { margin: .8rem 0 } figcaption { color: #6b7280; margin-bottom: .2rem }
@@ -107,7 +107,7 @@ def _lead(campaign: Campaign) -> str:
     workers = f"{shot.workers} worker{'s' * (shot.workers != 1)}"
     return (
         f"{state} after {duration(shot.elapsed_s)}, started {moment(shot.started)}, {workers}, seed {shot.seed}. "
-        f"{shot.versions}. tflite-fuzzer {__version__}"
+        f"{shot.versions or 'Releases unknown'}. tflite-fuzzer {__version__}"
     )
 
 
@@ -215,7 +215,7 @@ def _titles(listed: Sequence[Finding], campaign: Campaign) -> str:
 
 def _row(finding: Finding) -> tuple[str, ...]:
     return (
-        scrub(finding.title),
+        Html(markup(scrub(finding.title)).replace("::", "::<wbr>")),
         severity(finding.severity, finding.unit),
         _whole(finding.state + (" (flaky)" if finding.reproduced < finding.repeats else "")),
         count(finding.count),
