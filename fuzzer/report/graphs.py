@@ -12,7 +12,7 @@ from fuzzer.oracles.verdict import Verdict
 from fuzzer.report.drawing import Box
 from fuzzer.report.material import Material
 from fuzzer.report.scrub import scrub
-from fuzzer.report.sections import NODE
+from fuzzer.report.sections import NODE, VERIFIED
 
 Graph = tuple[list[Box], list[tuple[str, str]]]
 _MAX_ATTRS = 4
@@ -24,10 +24,12 @@ def blamed_operators(material: Material) -> tuple[str, ...]:
     verdict = material.verdict
     if verdict is None:
         return ()
-    named = NODE.search(str(verdict.evidence.get("message", "")))
+    message = str(verdict.evidence.get("message", ""))
+    named, refused = NODE.search(message), VERIFIED.search(message)
     first = verdict.evidence.get("first tensor")
     words = [verdict.blame, str(verdict.evidence.get("operator", "")), named[2] if named else ""]
     words.append(str(first.get("operator", "")) if isinstance(first, dict) else "")
+    words.append(refused[1].partition(".")[2].upper() if refused else "")
     found = [word.partition(" ")[0] for word in words if word not in ("", "converter")]
     made = [str(op).partition(".")[2].upper() for op in verdict.evidence.get("after") or []]
     # Of what a pass wrote, conversions between types are everywhere: they tell something only where they are all.

@@ -194,8 +194,8 @@ def element(index: object, shape: tuple[int, ...]) -> int | None:
 def _numbers(material: Material) -> str:
     found = numbers(material)
     if found is None:
-        why = "no numbers were kept with this finding"
-        if material.tensors:
+        why = "no runtime gave numbers, or none were kept"
+        if any(f"_{runtime}_" in name for name in material.tensors for runtime in RUNTIMES):
             why = "the numbers that were kept cannot be held against TensorFlow's (another shape, or codes of no scale)"
         return f'<p class="dim">Nothing to draw: {why}.</p>'
     return "".join(_drawn(material, found))

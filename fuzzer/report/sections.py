@@ -24,6 +24,8 @@ from fuzzer.screen.text import number, severity
 LOG_LINES = 60
 """Of a log the end, which is where a process died."""
 MAX_OPERANDS = 12
+VERIFIED = re.compile(r"'(\w+\.\w+)' op ")
+"""How MLIR's verifier names the operation that it refuses: mlir/lib/IR/Operation.cpp (`emitOpError`)."""
 _NOISE = re.compile(
     r"cuInit|cuda_platform|Ignored (?:output_format|drop_control_dependency)|oneDNN custom operations"
     r'|^Extension modules: |^  File "(?:[^"]*/fuzzer/|<frozen runpy>)'
@@ -223,7 +225,8 @@ def _blame(material: Material) -> Iterator[Block]:
 
 def _blamed(finding: Finding, verdict: Verdict) -> Iterator[tuple[str, Words]]:
     evidence = verdict.evidence
-    named = NODE.search(str(evidence.get("message", "")))
+    message = str(evidence.get("message", ""))
+    named, refused = NODE.search(message), VERIFIED.search(message)
     if "pass" in evidence:
         yield "pass", (Mono(str(evidence["pass"])),)
         if evidence.get("tensor"):
@@ -236,6 +239,8 @@ def _blamed(finding: Finding, verdict: Verdict) -> Iterator[tuple[str, Words]]:
         yield "operator", (Mono(str(evidence["operator"])),)
     elif named is None and finding.blame and finding.blame != "converter":
         yield "operator", (Mono(finding.blame),)
+    if refused is not None:
+        yield "operation that the converter itself refuses", (Mono(refused[1]),)
     if named is not None:
         yield "node of the flatbuffer", (f"number {named[1]}, ", Mono(named[2]))
     elif isinstance(evidence.get("node"), int):

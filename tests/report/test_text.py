@@ -12,6 +12,7 @@ import pytest
 
 from fuzzer.findings.finding import Finding
 from fuzzer.oracles import Kind, Stage, Verdict
+from fuzzer.report import graphs
 from fuzzer.report.blocks import Code, Facts, Mono, Report, Section, say
 from fuzzer.report.github import MAX_BODY, MAX_TITLE, NO_RESPONSE, issue, tracker
 from fuzzer.report.markdown import fenced, markdown, plain, span
@@ -91,6 +92,16 @@ def test_a_pass_is_blamed_with_what_it_made_of_what(tmp_path: Path) -> None:
     text = markdown(report(material(tmp_path, told, blame="converter")))
     assert "- pass: `LegalizeTFPass`" in text and "- first wrong tensor of the flatbuffer: `4 y`" in text
     assert "tf.Softplus" in text and "tfl.exp\ntfl.log" in text
+
+
+def test_the_verifier_of_the_converter_names_an_operation(tmp_path: Path) -> None:
+    message = "<unknown>:0: error: loc(\"a\"): 'tfl.relu6' op failed to verify that x and y have one type"
+    told = Verdict(Stage.CONVERT, Kind.CONVERTER_ERROR, "m", "converter", 1.0, "error", "", {"message": message})
+    given = material(tmp_path, told, blame="", runtimes=("converter",))
+    text = markdown(report(given))
+    assert "- operation that the converter itself refuses: `tfl.relu6`" in text and message in text
+    boxes, _ = graphs.before(given)
+    assert [box.key for box in boxes if box.role == "blamed"] == ["n1"]
 
 
 def test_releases_come_from_a_bisection_where_there_was_one(tmp_path: Path) -> None:
