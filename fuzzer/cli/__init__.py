@@ -23,6 +23,7 @@ VERBS = {
     "health": "Show how well ops, patterns and schemes get through.",
     "coverage": "Show what native code and which features were reached, and what was not.",
     "triage": "Go through the findings on an interactive screen.",
+    "report": "Write a finding as an issue to file or a page to look at, or a campaign as a page.",
     "corpus": "Distil a corpus: the fewest cases that reach the same.",
     "case": "Show or check a case file.",
 }

@@ -18,7 +18,7 @@ def show(path: Path) -> int:
     """Prints the graph, then the JSON."""
     from fuzzer.case import pretty
     from fuzzer.findings.replay import load_case
-    from fuzzer.findings.report import graph_lines
+    from fuzzer.report.sections import graph_lines
 
     case = load_case(path)
     click.echo(f"case {case.id}")

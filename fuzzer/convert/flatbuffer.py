@@ -5,8 +5,11 @@ Uses the schema that TensorFlow ships; the packed accessors, because unpacking a
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 
@@ -55,9 +58,24 @@ class Flat:
 
 @cache
 def _schema() -> Any:
-    from tensorflow.lite.python import schema_py_generated
+    if "tensorflow" in sys.modules:
+        from tensorflow.lite.python import schema_py_generated
 
-    return schema_py_generated
+        return schema_py_generated
+    return _schema_alone()
+
+
+def _schema_alone() -> Any:
+    """TensorFlow's schema without TensorFlow, whose import takes seconds: the file needs NumPy and flatbuffers only."""
+    package = find_spec("tensorflow")
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("tensorflow is not installed")
+    path = Path(package.submodule_search_locations[0]) / "lite" / "python" / "schema_py_generated.py"
+    spec = spec_from_file_location("fuzzer_tflite_schema", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @cache

@@ -274,7 +274,9 @@ def fusion(case: Case, stage: StageCell) -> dict[str, Any]:
 
 
 def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:
-    """Writes `model.tflite` and `tensors.npz` (inputs, reference and every runtime's outputs) to `folder`."""
+    """Writes `model.tflite`, `tensors.npz` (inputs, reference, every runtime's outputs) and `kernels.json`."""
+    from fuzzer.findings import kernels
+
     record = execute(case, stage)
     if record.content:
         (folder / "model.tflite").write_bytes(record.content)
@@ -287,6 +289,8 @@ def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:
         for s, outputs in enumerate(result.samples):
             arrays.update({f"sample{s}_{runtime}_y{i}": value for i, value in enumerate(outputs)})
     np.savez_compressed(folder / "tensors.npz", **arrays)
+    if record.runs:
+        kernels.write(folder, record)
     return {"saved": sorted(arrays), "log": _log()}
 
 

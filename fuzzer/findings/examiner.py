@@ -17,12 +17,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from fuzzer.case import RELATIONS, Case, pretty, to_json
-from fuzzer.execute import Death, Executor, Limits
+from fuzzer.case import RELATIONS, RUNTIMES, Case, pretty, to_json
+from fuzzer.execute import Death, Executor, Limits, Reply
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.propagated import Propagated
-from fuzzer.findings.report import report
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import CALIBRATED_ON, finding_id, folder_name, key_of, title_of
@@ -30,6 +29,9 @@ from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME, KERNEL, STACK, judge_death
 from fuzzer.oracles.verdict import CONFIRMED_AS, RELATION, SPECIAL_OPERANDS, ULP
 from fuzzer.reduce import Budget, reduce, size
+from fuzzer.report.markdown import markdown
+from fuzzer.report.material import read_folder
+from fuzzer.report.sections import report
 
 REPEATS = 3
 """Fresh processes a suspicion is repeated in: a defect that shows half of the time is missed by one in eight."""
@@ -38,6 +40,8 @@ EXAMINED_PER_KEY = 3
 HANG_FACTOR = 2.5
 """A hang must still be one at this multiple of the campaign's time-out."""
 SCRIPT_TIMEOUT_S = 180.0
+SAVE_S = 30.0
+"""For running the minimal case once more on every runtime, to keep the numbers."""
 MAX_PROBED = 24
 """Operators of a minimal flatbuffer that are run alone to find the one that kills."""
 
@@ -362,14 +366,22 @@ class Examiner:
             (folder / "log.txt").write_text(log or suspicion.log)
             if verdict.evidence.get(STACK):
                 (folder / "stack.txt").write_text("\n".join([*verdict.evidence[STACK], ""]))
-            (folder / "report.md").write_text(report(finding, case, verdict, script))
             (folder / "verdict.json").write_text(_json(verdict.to_json()))
             if verdict.kind not in DEATHS:
-                self._executor.run({"command": "save", "case": to_json(case), "folder": str(folder)}, 30.0)
+                self._save_tensors(case, folder)
+            (folder / "report.md").write_text(markdown(report(read_folder(folder, finding))))
 
         self.store.add(finding, fill)
         self._remember(finding)
         return Outcome("new" if old is None else "better", finding)
+
+    def _save_tensors(self, case: Case, folder: Path) -> None:
+        """The flatbuffer and the numbers of every runtime, or of the guilty ones where another dies of the case."""
+        every = replace(case, inference=replace(case.inference, runtimes=RUNTIMES))
+        for asked in (every, case):
+            answer = self._executor.run({"command": "save", "case": to_json(asked), "folder": str(folder)}, SAVE_S)
+            if isinstance(answer, Reply):
+                return
 
     def _old_size(self, old: Finding) -> tuple[int, int, int, int, int]:
         from fuzzer.case import decode

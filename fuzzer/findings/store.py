@@ -11,6 +11,7 @@ verdict.json         what the oracle said of the minimal case
 repro.py             TensorFlow and NumPy only
 report.md            one page
 model.tflite, tensors.npz, log.txt
+kernels.json         what every runtime made of the minimal case
 stack.txt            the native stack of a death
 """
 

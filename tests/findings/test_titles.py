@@ -88,6 +88,7 @@ def test_a_rewrite_of_the_converter_is_the_title_whatever_ops_lead_there() -> No
 
 
 def test_every_kind_is_explained_in_reports() -> None:
-    from fuzzer.findings.report import _WHAT
+    from fuzzer.report.words import EXPECTED, WHAT, WHY
 
-    assert set(_WHAT) == set(Kind) and all(text.endswith(".") for text in _WHAT.values())
+    for texts in (WHAT, EXPECTED, WHY):
+        assert set(texts) == set(Kind) and all(text.endswith(".") for text in texts.values())

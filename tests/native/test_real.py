@@ -91,4 +91,4 @@ def test_a_finding_shows_its_stack(real_zygote: Zygote, tmp_path: Path) -> None:
     assert "libtensorflow_cc.so.2 mlir::TFL::PrepareQuantizePass::runOnOperation" in stack
     page = (tmp_path / finding.path / "report.md").read_text()
     assert "Native stack" in page and "\n".join(stack) in page
-    assert "pass: `PrepareQuantizePass`" in page and "step: `quantisation (MLIR)`" in page
+    assert "pass: `PrepareQuantizePass`" in page and "During: quantisation (MLIR)" in page

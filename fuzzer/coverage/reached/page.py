@@ -11,46 +11,13 @@ from fuzzer.coverage.reached.names import KINDS
 from fuzzer.coverage.reached.plot import Curve, svg
 from fuzzer.coverage.reached.report import PAUSE_S, Group, Report, Unreached
 from fuzzer.coverage.reached.text import NEVER, at_marks, share, short
+from fuzzer.html import Html, document, figure, folded, folded_table, table
 from fuzzer.screen.text import count, duration, percent
-
-OPEN_ROWS = 15
-"""Rows of a table that are open; the rest is folded up."""
-_STYLE = """
-:root { color-scheme: light }
-body { font: 15px/1.45 system-ui, sans-serif; color: #1f2937; background: #fff; margin: 2rem auto; max-width: 62rem;
-       padding: 0 1.2rem }
-h1 { font-size: 1.5rem; margin-bottom: .2rem }
-h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #e5e7eb; padding-bottom: .25rem }
-p { margin: .3rem 0 } .dim { color: #6b7280 }
-nav { margin: 1rem 0; line-height: 1.9 } nav a { margin-right: 1rem; white-space: nowrap }
-a { color: #1f6feb; text-decoration: none } a:hover { text-decoration: underline }
-table { border-collapse: collapse; width: 100%; font-size: .88rem; table-layout: auto }
-th { text-align: left; font-weight: 600; border-bottom: 2px solid #e5e7eb; position: sticky; top: 0; background: #fff }
-td, th { padding: .22rem .8rem .22rem 0; vertical-align: top } td { border-bottom: 1px solid #f3f4f6 }
-th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-td.name { font-family: ui-monospace, monospace; font-size: .95em; overflow-wrap: break-word }
-tr.none td.name { color: #b45309 }
-.bar { display: inline-block; width: 5rem; height: .6rem; background: #e5e7eb; margin-left: .5rem; border-radius: 2px }
-.bar i { display: block; height: 100%; background: #1f6feb; border-radius: 2px }
-summary { cursor: pointer; color: #1f6feb; margin: .4rem 0 } svg { width: 100%; height: auto }
-.note { background: #fffbeb; border-left: 3px solid #f59e0b; padding: .35rem .8rem; margin: .4rem 0 }
-@media print { details > * { display: block } nav { display: none } }
-"""
 
 
 def page(report: Report) -> str:
     """The whole page."""
-    sections = list(_sections(report))
-    links = " ".join(f'<a href="#s{i}">{escape(title)}</a>' for i, (title, _) in enumerate(sections))
-    body = "".join(f'<h2 id="s{i}">{escape(title)}</h2>{html}' for i, (title, html) in enumerate(sections))
-    notes = "".join(f'<p class="note">{escape(problem)}</p>' for problem in report.problems)
-    title = f"Coverage of {escape(report.corpus)}"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p class="dim">{_head(report)}</p>{notes}<nav>{links}</nav>{body}</body></html>\n'
-    )
+    return document(f"Coverage of {report.corpus}", _head(report), list(_sections(report)), report.problems)
 
 
 def _head(report: Report) -> str:
@@ -94,7 +61,7 @@ def _scopes(report: Report) -> str:
         '<p class="dim">Plain blocks are those that other tools count: without blocks that only a jump table or an '
         "exception leads to.</p>"
     )
-    return _table(("scope", "library", "#functions", "#blocks", "#of all", "#plain", "#of all"), rows) + note
+    return table(("scope", "library", "#functions", "#blocks", "#of all", "#plain", "#of all"), rows) + note
 
 
 def _growth(report: Report) -> str:
@@ -112,9 +79,7 @@ def _growth(report: Report) -> str:
             ],
         )
     )
-    pictures = "".join(
-        f"<figure><figcaption>{title}</figcaption>{svg(curves, title)}</figure>" for title, curves in plots
-    )
+    pictures = "".join(figure(title, svg(curves, title)) for title, curves in plots)
     rows = [
         (
             duration(point.seconds),
@@ -125,7 +90,7 @@ def _growth(report: Report) -> str:
         for point in at_marks(report.growth)
     ]
     note = f'<p class="dim">Time in campaigns; pauses of more than {PAUSE_S:.0f} s between two entries are cut out.</p>'
-    return pictures + note + _table(("#after", *(f"#{name}" for name in names), "#features", "#entries"), rows)
+    return pictures + note + table(("#after", *(f"#{name}" for name in names), "#features", "#entries"), rows)
 
 
 def _groups(groups: Sequence[Group]) -> str:
@@ -144,7 +109,7 @@ def _groups(groups: Sequence[Group]) -> str:
             _bar(tally.blocks_reached, tally.blocks),
         ]
         rows.append((*cells, *((_of(group.patterns_tried, group.patterns) if group.patterns else "",) * patterned)))
-    return '<p class="dim">Most missing blocks first; amber: nothing reached.</p>' + _folded(head, rows, dark)
+    return '<p class="dim">Most missing blocks first; amber: nothing reached.</p>' + folded_table(head, rows, dark)
 
 
 def _never(items: Sequence[Unreached]) -> str:
@@ -163,9 +128,8 @@ def _never(items: Sequence[Unreached]) -> str:
         f'<span class="dim">{escape(", ".join(dict.fromkeys(short(item.name) for item in those)))}</span></p>'
         for needs, those in by_reason(items).items()
     )
-    table = _folded(("name", "where", "#blocks", "what leads there"), rows) if rows else ""
-    folded = f"<details><summary>without a road</summary>{closed}</details>" if closed else ""
-    return table + folded
+    shown = folded_table(("name", "where", "#blocks", "what leads there"), rows) if rows else ""
+    return shown + (folded("without a road", closed) if closed else "")
 
 
 def _families(report: Report) -> str:
@@ -174,40 +138,12 @@ def _families(report: Report) -> str:
         for family in report.families
     ]
     note = '<p class="dim">Share: of the entries, those that were the first to show one of the family.</p>'
-    return note + _table(("family", "#count", "#entries", "#share", "what"), rows)
+    return note + table(("family", "#count", "#entries", "#share", "what"), rows)
 
 
-def _folded(head: Sequence[str], rows: Sequence[Sequence[str]], dark: Iterable[int] = ()) -> str:
-    """A table whose first rows are open."""
-    dark = set(dark)
-    shown = _table(head, rows[:OPEN_ROWS], {i for i in dark if i < OPEN_ROWS})
-    if len(rows) <= OPEN_ROWS:
-        return shown
-    rest = _table(head, rows[OPEN_ROWS:], {i - OPEN_ROWS for i in dark if i >= OPEN_ROWS})
-    return f"{shown}<details><summary>{len(rows) - OPEN_ROWS:,} more</summary>{rest}</details>"
-
-
-class _Html(str):
-    """Text that is markup already."""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], dark: Iterable[int] = ()) -> str:
-    """A table; the titles of columns of numbers begin with a #, the first column is a name."""
-    dark = set(dark)
-    kinds = ["n" if title.startswith("#") else "name" if i == 0 else "" for i, title in enumerate(head)]
-    marked = [f' class="{kind}"' if kind else "" for kind in kinds]
-    titles = "".join(f"<th{m}>{escape(t.removeprefix('#'))}</th>" for t, m in zip(head, marked, strict=True))
-    lines = []
-    for i, row in enumerate(rows):
-        cells = (c if isinstance(c, _Html) else escape(c) for c in row)
-        inner = "".join(f"<td{m}>{cell}</td>" for m, cell in zip(marked, cells, strict=True))
-        lines.append(f"<tr{' class=none' if i in dark else ''}>{inner}</tr>")
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _bar(part: int, whole: int) -> _Html:
+def _bar(part: int, whole: int) -> Html:
     width = round(100 * part / whole, 1) if whole else 0
-    return _Html(f'{share(part, whole)}<span class="bar"><i style="width:{width}%"></i></span>')
+    return Html(f'{share(part, whole)}<span class="bar"><i style="width:{width}%"></i></span>')
 
 
 def _of(part: int, whole: int) -> str:
