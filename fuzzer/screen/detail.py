@@ -1,4 +1,4 @@
-"""The pages of one finding, read from its folder: difference, report, graph, reproducer, log.
+"""The pages of one finding, read from its folder: difference, report, graph, reproducer, log; and its jobs.
 
 Whatever a folder holds, a page is something to read: a missing or damaged file becomes a sentence.
 """
@@ -18,17 +18,21 @@ from rich.text import Text
 
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import Hidden
+from fuzzer.screen.difference import differences
 from fuzzer.screen.graph import graph
 from fuzzer.screen.lines import line
 from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity, ulps
 
-PAGES = ("difference", "report", "graph", "repro.py", "log")
+PAGES = ("difference", "report", "graph", "repro.py", "log", "jobs")
+REPORT, JOBS = PAGES.index("report"), PAGES.index("jobs")
 MAX_READ_BYTES = 256 * 1024
 """A page shows this much of a file; of a log its end, which is where a process died."""
 MAX_READ_LINES = 2000
 """More takes the screen seconds to lay out (measured: 5 s for 260,000 lines)."""
 MAX_CELL = 400
 """Characters of one value in a table of evidence."""
+LATE = ("stack", "log", "message")
+"""Long evidence comes after what is short; where a verdict's message is long it repeats the title."""
 MAX_ROWS = 200
 
 
@@ -74,7 +78,9 @@ def read_json(path: Path) -> tuple[Any, str]:
 def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes when any file of the folder does; reading the folder anew each time would be slow."""
     found = []
-    for name in ("verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt"):
+    for name in (
+        "verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt", "stack.txt", "tensors.npz",
+    ):  # fmt: skip
         try:
             stat = (folder / name).stat()
         except OSError:
@@ -88,6 +94,8 @@ def page(
 ) -> RenderableType:
     """One page of a finding; `hidden` says why it is off the main list. Never raises for what is in the folder."""
     try:
+        if not folder.is_dir():
+            return _gone(finding, folder, now)
         return _page(name, finding, folder, now, hidden)
     except RecursionError:
         return _problem(f"The files in {folder} are nested too deeply to be shown.")
@@ -97,12 +105,11 @@ def _page(name: str, finding: Finding, folder: Path, now: datetime | None, hidde
     if name == "report":
         return _source(read(folder / "report.md"), "markdown")
     if name == "graph":
-        return _graph(folder)
+        return _graph(folder, finding.blame)
     if name == "repro.py":
         return _source(read(folder / "repro.py"), "python")
     if name == "log":
-        content = read(folder / "log.txt", tail=True)
-        return Text(content.text) if not content.problem else _problem(content.problem)
+        return _log(folder)
     return _difference(finding, folder, now, hidden)
 
 
@@ -116,15 +123,35 @@ def _source(content: Content, language: str) -> RenderableType:
     return Syntax(content.text, language, theme="monokai", background_color="default", word_wrap=True)
 
 
-def _graph(folder: Path) -> RenderableType:
+def _log(folder: Path) -> RenderableType:
+    """The native stack, where the finding is a death, and the end of the log."""
+    stack, log = read(folder / "stack.txt"), read(folder / "log.txt", tail=True)
+    shown: RenderableType = Text(log.text) if not log.problem else _problem(log.problem)
+    if stack.problem:
+        return shown
+    return Group(Text("native stack", style="dim"), Text(stack.text), Text(), Text("log", style="dim"), shown)
+
+
+def _gone(finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
+    """What is left of a finding without its folder."""
+    said = f"Its folder is gone: {folder} was deleted or moved."
+    left = (
+        "The journal still has what stands below, and every mark. Put the folder back if you have it; a campaign that "
+        "finds a smaller case under this title writes it anew."
+    )
+    head = [Text(one_line(finding.title), style="bold"), _problem(said), Text(left)]
+    return Group(*head, *_said(finding), _facts(finding, folder, now))
+
+
+def _graph(folder: Path, blame: str) -> RenderableType:
     """The minimal case, or the case as it was found where there is no minimal one."""
     minimal, why_not = read_json(folder / "minimal.json")
     if not why_not:
-        return graph(minimal, "minimised case")
+        return graph(minimal, "minimised case", blame)
     found, no_case = read_json(folder / "case.json")
     if no_case:
         return Group(_problem(why_not), _problem(no_case))
-    return Group(graph(found, "case as it was found"), Text(), _problem(why_not))
+    return Group(graph(found, "case as it was found", blame), Text(), _problem(why_not))
 
 
 # --- what differs -----------------------------------------------------------------------------------------
@@ -145,10 +172,11 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
             f", {finding.state}",
         ),
     ]
-    if finding.note or finding.duplicate_of:
-        parts.append(Text(one_line(_remark(finding)), style="cyan"))
+    parts += _said(finding)
     if hidden is not None:
         parts += _why_hidden(hidden)
+    table = differences(folder)
+    parts += [table] if table is not None else []
     parts.append(_problem(problem) if problem else evidence(tree, finding.title))
     parts.append(_facts(finding, folder, now))
     return Group(*parts)
@@ -159,6 +187,11 @@ def _why_hidden(hidden: Hidden) -> list[RenderableType]:
     head = f"Off the main list: {hidden.why}" + (f" ({hidden.entry})" if hidden.entry else "")
     parts: list[RenderableType] = [Text(one_line(head), style="yellow"), Text(one_line(hidden.reason))]
     return [*parts, Text(one_line(hidden.link), style="cyan")] if hidden.link else parts
+
+
+def _said(finding: Finding) -> list[RenderableType]:
+    """What a person has said of it, if anything."""
+    return [Text(one_line(_remark(finding)), style="cyan")] if finding.note or finding.duplicate_of else []
 
 
 def _remark(finding: Finding) -> str:
@@ -178,7 +211,8 @@ def evidence(verdict: Any, title: str = "") -> RenderableType:
     said = [Text(message)] if message and message not in one_line(title) else []
     if not isinstance(tree, dict) or not tree:
         return Group(*said, Text("No evidence was stored with the verdict.", style="dim"))
-    plain = {k: v for k, v in tree.items() if not _records(v)}
+    ordered = sorted(tree.items(), key=lambda item: item[0] in LATE)
+    plain = {k: v for k, v in ordered if not _records(v)}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
     return Group(*said, *([_pairs_table(_flat(plain))] if plain else []), *tables)
 
@@ -199,6 +233,8 @@ def _flat(tree: dict[str, Any], prefix: str = "", depth: int = 4) -> list[tuple[
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
+        return "\n".join(one_line(v)[:MAX_CELL] for v in value[:MAX_ROWS])  # a stack: a line a frame
     if isinstance(value, str):
         text = one_line(value)
     elif isinstance(value, float):
