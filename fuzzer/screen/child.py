@@ -41,10 +41,11 @@ class Ended:
     """The last line that it printed."""
 
 
-def run(arguments: Sequence[str], life: Life, limit_s: float) -> Ended:
+def run(arguments: Sequence[str], life: Life, limit_s: float, ours: bool = True) -> Ended:
     """Runs this Python with `arguments` until it ends, is stopped, or `limit_s` are over. Raises `OSError`.
 
-    It gets a process group, a folder for temporary files that is removed afterwards, and no input.
+    It gets a process group, no input, and a folder of its own that is removed afterwards. What is not `ours` gets
+    that folder to work in, and no way to our package.
     """
     with tempfile.TemporaryDirectory(prefix="fuzzer-triage-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
@@ -52,7 +53,8 @@ def run(arguments: Sequence[str], life: Life, limit_s: float) -> Ended:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_environment(scratch),
+            env=_environment(scratch, ours),
+            cwd=None if ours else scratch,
             start_new_session=True,
         )
         try:
@@ -63,11 +65,14 @@ def run(arguments: Sequence[str], life: Life, limit_s: float) -> Ended:
     return Ended(process.returncode, why, last)
 
 
-def _environment(scratch: str) -> dict[str, str]:
-    """This process's own, quiet and colourless; the package is found however this process found it."""
-    path = os.pathsep.join(p for p in (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")) if p)
-    plain = {"TMPDIR": scratch, "PYTHONPATH": path, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
-    return {**os.environ, **plain, "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
+def _environment(scratch: str, ours: bool) -> dict[str, str]:
+    """What the screen's own process has, but quiet and without colour."""
+    given = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    if ours:
+        path = (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))
+        given["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    level = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
+    return {**given, **level, "TMPDIR": scratch, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
 
 
 def _watch(process: subprocess.Popen[bytes], life: Life, until: float) -> str:

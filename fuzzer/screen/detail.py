@@ -6,6 +6,7 @@ Whatever a folder holds, a page is something to read: a missing or damaged file 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import Hidden
 from fuzzer.screen.difference import differences
 from fuzzer.screen.graph import graph
+from fuzzer.screen.job_page import issue_text, job_page
+from fuzzer.screen.jobs import Job
 from fuzzer.screen.lines import line
 from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity, ulps
 
@@ -31,9 +34,13 @@ MAX_READ_LINES = 2000
 """More takes the screen seconds to lay out (measured: 5 s for 260,000 lines)."""
 MAX_CELL = 400
 """Characters of one value in a table of evidence."""
-LATE = ("stack", "log", "message")
-"""Long evidence comes after what is short; where a verdict's message is long it repeats the title."""
+LATE = ("message", "stack", "log")
+"""Evidence that comes after all else where it is long."""
 MAX_ROWS = 200
+MAX_LINE = 200
+"""Characters from which a value is long."""
+MAX_TOGETHER = 60
+"""Characters up to which a list of names stands on one line."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,22 @@ def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def page(
-    name: str, finding: Finding, folder: Path, now: datetime | None, hidden: Hidden | None = None
+    name: str,
+    finding: Finding,
+    folder: Path,
+    now: datetime | None,
+    hidden: Hidden | None = None,
+    jobs: Sequence[Job] = (),
 ) -> RenderableType:
-    """One page of a finding; `hidden` says why it is off the main list. Never raises for what is in the folder."""
+    """One page of a finding. Never raises for what is in the folder.
+
+    `hidden` says why it is off the main list; `jobs` are those of this finding in this session, the latest first.
+    """
     try:
+        if name == PAGES[JOBS]:
+            return job_page(jobs)
+        if name == PAGES[REPORT] and (written := issue_text(jobs)):
+            return _source(Content(written), "markdown")
         if not folder.is_dir():
             return _gone(finding, folder, now)
         return _page(name, finding, folder, now, hidden)
@@ -161,25 +180,31 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
     tree, problem = read_json(folder / "verdict.json")
     parts: list[RenderableType] = [
         Text(one_line(finding.title), style="bold"),
-        line(
-            (severity(finding.severity, finding.unit), "bold"),
-            f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
-            " ",
-            (finding.kind, kind_style(finding.kind)),
-            f" at {finding.stage}",
-            f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",
-            f", blames {finding.blame}" if finding.blame else "",
-            f", {finding.state}",
-        ),
+        _headline(finding),
     ]
     parts += _said(finding)
     if hidden is not None:
         parts += _why_hidden(hidden)
     table = differences(folder)
     parts += [table] if table is not None else []
-    parts.append(_problem(problem) if problem else evidence(tree, finding.title))
-    parts.append(_facts(finding, folder, now))
-    return Group(*parts)
+    short, long = evidence(tree, finding.title) if not problem else (_problem(problem), Text())
+    return Group(*parts, short, _facts(finding, folder, now), long)
+
+
+def _headline(finding: Finding) -> Text:
+    """What it is, where, whose fault, and what was said of it."""
+    text = line(
+        (severity(finding.severity, finding.unit), "bold"),
+        f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
+        " ",
+        (finding.kind, kind_style(finding.kind)),
+        f" at {finding.stage}",
+        f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",
+        *((", blames ", (finding.blame, "bold red")) if finding.blame else ()),
+        f", {finding.state}",
+    )
+    text.no_wrap, text.overflow = False, "fold"  # every word of it matters
+    return text
 
 
 def _why_hidden(hidden: Hidden) -> list[RenderableType]:
@@ -199,22 +224,31 @@ def _remark(finding: Finding) -> str:
     return copy + (f"note: {finding.note}" if finding.note else "")
 
 
-def evidence(verdict: Any, title: str = "") -> RenderableType:
-    """What differs: the evidence of a verdict as a table, lists of records as tables of their own.
+def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableType]:
+    """What differs: the evidence of a verdict as a table, lists of records as tables of their own; and what is long.
 
     The verdict's message is left out where the title says it already.
     """
     if not isinstance(verdict, dict):
-        return _problem("verdict.json is damaged: expected an object.")
+        return _problem("verdict.json is damaged: expected an object."), Text()
     tree = verdict.get("evidence")
     message = one_line(str(verdict.get("message", "")))
     said = [Text(message)] if message and message not in one_line(title) else []
     if not isinstance(tree, dict) or not tree:
-        return Group(*said, Text("No evidence was stored with the verdict.", style="dim"))
-    ordered = sorted(tree.items(), key=lambda item: item[0] in LATE)
-    plain = {k: v for k, v in ordered if not _records(v)}
+        return Group(*said, Text("No evidence was stored with the verdict.", style="dim")), Text()
+    long = [k for k in LATE if not _records(tree.get(k)) and len(_value(tree.get(k))) > MAX_LINE]
+    late = {k: _end(tree[k]) if k == "log" else tree[k] for k in long}
+    plain = {k: v for k, v in tree.items() if not _records(v) and k not in late}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
-    return Group(*said, *([_pairs_table(_flat(plain))] if plain else []), *tables)
+    pairs = [_pairs_table(_flat(plain))] if plain else []
+    short = Group(*said, *pairs, *tables)
+    return short, Group(Text(), _pairs_table(_flat(late))) if late else Text()
+
+
+def _end(value: Any) -> Any:
+    """The end of a long text: that is where a process died."""
+    text = one_line(value) if isinstance(value, str) else ""
+    return f"…{text[-MAX_CELL:]}" if len(text) > MAX_CELL else value
 
 
 def _records(value: Any) -> bool:
@@ -234,7 +268,9 @@ def _flat(tree: dict[str, Any], prefix: str = "", depth: int = 4) -> list[tuple[
 
 def _value(value: Any) -> str:
     if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
-        return "\n".join(one_line(v)[:MAX_CELL] for v in value[:MAX_ROWS])  # a stack: a line a frame
+        words = [one_line(v)[:MAX_CELL] for v in value[:MAX_ROWS]]
+        together = ", ".join(words)
+        return together if len(together) <= MAX_TOGETHER else "\n".join(words)  # a stack: a line a frame
     if isinstance(value, str):
         text = one_line(value)
     elif isinstance(value, float):
@@ -266,7 +302,8 @@ def _records_table(name: str, records: list[dict[str, Any]]) -> RenderableType:
 
 def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
     """Everything the index knows of a finding."""
-    smaller = f"minimised to {finding.nodes} nodes" if finding.minimised else "not minimised yet (key m)"
+    nodes = f"{finding.nodes} node{'' if finding.nodes == 1 else 's'}"
+    smaller = f"minimised to {nodes}" if finding.minimised else "not minimised yet (key m)"
     rate = f"{finding.reproduced} of {finding.repeats} fresh runs" if finding.repeats else "not replayed yet (key r)"
     rows = [
         ("ops", " > ".join(finding.ops)),
@@ -276,7 +313,9 @@ def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
         ("reproduced", rate),
         (
             "seen",
-            f"{number(finding.count)} times, first {finding.first_seen} ({ago(finding.first_seen, now)} ago)",
+            f"{number(finding.count)} time{'' if finding.count == 1 else 's'}, "
+            f"first {finding.first_seen} ({ago(finding.first_seen, now)} ago), "
+            f"last {finding.last_seen} ({ago(finding.last_seen, now)} ago)",
         ),
         ("case", f"{finding.case}, {smaller}; found as {finding.found_as}"),
         ("versions", finding.versions),

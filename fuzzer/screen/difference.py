@@ -39,7 +39,7 @@ class Output:
 
 
 def differences(folder: Path) -> RenderableType | None:
-    """A table an output that differs, worst elements first; None where no outputs were stored. Never raises for them."""
+    """A table an output that differs, worst elements first; None where nothing is stored that does. Never raises."""
     path = folder / FILE
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -95,11 +95,15 @@ def _table(output: Output) -> RenderableType | None:
         table.add_column(one_line(name), justify="left" if name == "element" else "right", no_wrap=True)
     for i in places:
         index = tuple(int(k) for k in np.unravel_index(i, expected.shape))
-        cells = [_cell(array.flat[i], error.flat[i]) for array, error in zip(alike.values(), errors.values(), strict=True)]
+        cells = [
+            _cell(array.flat[i], error.flat[i]) for array, error in zip(alike.values(), errors.values(), strict=True)
+        ]
         label = ",".join(map(str, index)) or "scalar"
         table.add_row(Text(label), Text(_number(expected.flat[i])), *cells, Text(_number(worst.flat[i])))
     count = int((worst > 0).sum())
-    more = f"{count} of {expected.size} elements differ" + (f", the {len(places)} worst are shown" * (count > len(places)))
+    more = f"{count} of {expected.size} elements differ" + (
+        f", the {len(places)} worst are shown" * (count > len(places))
+    )
     return Group(head, table, Text(more, style="dim"))
 
 

@@ -42,7 +42,9 @@ def graph(tree: Any, caption: str, blame: str = "") -> RenderableType:
     parts: list[RenderableType] = [Text(_caption(model, caption), style="bold")]
     parts += _drawing(_rows(model, types, blamed, blame))
     if blame and not blamed:
-        parts.append(Text(one_line(f"Blamed: {blame}; no node is called so, the conversion brings it in"), style="bold red"))
+        parts.append(
+            Text(one_line(f"Blamed: {blame}; no node is called so, the conversion brings it in"), style="bold red")
+        )
     parts += [Text(), _sections(tree)]
     if problem:
         parts.append(Text(f"This version can't run it: {one_line(problem)}", style="yellow"))

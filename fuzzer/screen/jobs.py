@@ -1,4 +1,4 @@
-"""Long jobs of the triage screen (replay, minimise, run the script, write the report), one at a time beside the screen."""
+"""Long jobs of the triage screen (replay, minimise, run the script, write the report), one at a time beside it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ from fuzzer.screen.text import one_line
 
 CSS = """
 Screen { overflow: hidden; }
-#head { height: 1; background: $primary-background; }
+#warning { height: auto; }
+#head { height: auto; background: $primary-background; }
 #stats { height: auto; }
 #body { height: 1fr; layout: horizontal; }
 #left { width: 1fr; }
@@ -43,7 +44,7 @@ Screen { overflow: hidden; }
 .stacked #body { layout: vertical; }
 .stacked #left { height: 1fr; width: 100%; }
 .stacked #right { height: 1fr; width: 100%; border-left: none; }
-.reading #left, .reading #stats { display: none; }
+.reading #left { display: none; }
 .reading #right { border-left: none; }
 Ask, AskOriginal, Help { align: center middle; }
 .dialog { width: 90%; max-width: 100; height: auto; padding: 0 2; border: round $primary;
