@@ -36,5 +36,10 @@ def command(crashes: Path, known: Path | None) -> int:
             f"triage needs a terminal that can move its cursor, and {said}; if yours can, name it "
             "(TERM=xterm-256color, or vt100 for one without colour); `python -m fuzzer status` prints the findings"
         )
+    if not sys.stderr.encoding.casefold().startswith("utf"):  # where Textual writes to
+        raise UserError(
+            f"triage draws with characters that this terminal's encoding ({sys.stderr.encoding}) does not have; set "
+            "LANG=C.UTF-8; `python -m fuzzer status` prints the findings"
+        )
     TriageApp(FolderSource(crashes), hider=hider).run()
     return 0

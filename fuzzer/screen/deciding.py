@@ -42,7 +42,7 @@ class Deciding:
     def note(self) -> None:
         """Asks for a note and keeps the state."""
         if finding := self._app.selected:
-            self._ask(finding, State(finding.state) if finding.state in list(State) else State.NEW, "Note")
+            self._ask(finding, None, "Note")
         else:
             self._app.say("there is no finding to write a note on")
 
@@ -61,15 +61,19 @@ class Deciding:
 
         self._app.push_screen(AskOriginal(finding, others), answered)
 
-    def _ask(self, finding: Finding, state: State, question: str, typed: str | None = None) -> None:
+    def _ask(self, finding: Finding, wanted: State | None, question: str, typed: str | None = None) -> None:
+        """Asks for a note to go with a state (None: with the one it is in), then saves both."""
+
         def answered(note: str | None) -> None:
             if note is None:
                 return
             now = self._now(finding)
+            state = wanted or _state(now)
             if said(now) != said(finding) and (now.state, now.note) != (state, note):
                 there = f"{now.state}{f', {now.note!r}' if now.note else ''}"
                 again = f"Another screen has just said: {there}. Enter: yours instead, Esc: leave that."
-                self._ask(now, state, one_line(again), note)
+                self._app.reload()
+                self._ask(now, wanted, one_line(again), note)
                 return
             self._save(finding, state, note, now.duplicate_of if state is State.DUPLICATE else "")
 
@@ -92,6 +96,11 @@ class Deciding:
         what = f"duplicate of {duplicate_of}" if duplicate_of else state.value
         self._app.reload()
         self._app.say(f"saved as {what}: {finding.title}")
+
+
+def _state(finding: Finding) -> State:
+    """The state it is in; one that only a newer release knows can't be kept."""
+    return State(finding.state) if finding.state in list(State) else State.NEW
 
 
 def said(finding: Finding) -> tuple[str, str, str]:

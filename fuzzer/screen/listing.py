@@ -47,6 +47,12 @@ SIDE_COLUMNS = 90
 """From this width on a row has room for the whole name of a kind."""
 ULP_COLUMN = 110
 """From this width on it has room for the error in ulp too."""
+NO_FINDINGS = (
+    "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
+    "This screen shows what it finds by itself."
+)
+NO_OTHERS = "All findings are off the main list.\nPress h to show them."
+NO_MATCH = "No finding matches the filter.\nPress Esc to show all of them."
 Hiding = Mapping[str, str]
 """Why findings are off the main list, by id; what is on it is not in here."""
 
@@ -145,10 +151,18 @@ def caption(view: View, shown: int, findings: Sequence[Finding], width: int, hid
     if view.hidden and off:
         text.append("  with those hidden by default (h)", "yellow")
     elif left_out := count_line((off.get(f.id, "") for f in findings), "h shows them"):
-        short = f"{sum(f.id in off for f in findings)} hidden (h)"
-        fits = text.cell_len + 2 + len(left_out) <= width
-        text.append(f"  {left_out if fits else short}", "yellow")
+        count = sum(f.id in off for f in findings)
+        forms = (left_out, f"{count} hidden (h shows them)", f"{count} hidden (h)")
+        fits = (form for form in forms if text.cell_len + 2 + len(form) <= width)
+        text.append(f"  {next(fits, forms[-1])}", "yellow")
     return cut(text, width)
+
+
+def why_empty(view: View, findings: Sequence[Finding]) -> str:
+    """What an empty list says: why it is, and what to do."""
+    if not findings:
+        return NO_FINDINGS
+    return NO_MATCH if view.filtered else NO_OTHERS
 
 
 @dataclass(frozen=True)

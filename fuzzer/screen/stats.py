@@ -40,7 +40,7 @@ NARROW_NAMES = {
 TINY_CELL = 4
 """A blank and three digits: whole percents without the sign."""
 LEAST_NAME = 12
-TALL = 9
+TALL = 8
 """From this many rows on one is left for the kinds of suspicions."""
 
 
@@ -100,8 +100,7 @@ def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) 
         worst = False
         cell_width = max(TINY_CELL, min(8, (width - LEAST_NAME) // max(1, len(schemes))))
         name_width = max(LEAST_NAME, min(28, width - cell_width * len(schemes)))
-    tiny = cell_width < len(" 52.7%")
-    label = "suspicious share, worst" if worst else "suspicious %" if tiny else "suspicious share"
+    label = "suspicious share, worst" if worst else "suspicious share" if name_width >= 16 else "suspicious %"
     head = line((fit(label, name_width), "dim"))
     for scheme in schemes:
         name = scheme if len(scheme) < cell_width else NARROW_NAMES.get(scheme, scheme)[: cell_width - 1]

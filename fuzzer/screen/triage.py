@@ -27,7 +27,7 @@ from fuzzer.screen.detail import JOBS, PAGES, REPORT, page, stamp
 from fuzzer.screen.doing import Doing
 from fuzzer.screen.job_page import REPORT as REPORT_JOB
 from fuzzer.screen.lines import Lines, cut, joined, line, wrapped
-from fuzzer.screen.listing import View, caption, columns
+from fuzzer.screen.listing import View, caption, columns, why_empty
 from fuzzer.screen.source import UNREADABLE, TriageSource
 from fuzzer.screen.stats import headline, statistics
 from fuzzer.screen.text import one_line
@@ -43,12 +43,6 @@ MIN_HEIGHT = 18
 """A lower terminal has no room for statistics beside findings."""
 MESSAGE_ROWS = 3
 """A path or a reason may need more than a line of 80 cells."""
-NO_FINDINGS = (
-    "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
-    "This screen shows what it finds by itself."
-)
-NO_OTHERS = "All findings are off the main list.\nPress h to show them."
-NO_MATCH = "No finding matches the filter.\nPress Esc to show all of them."
 
 
 def _utc_now() -> datetime:
@@ -177,8 +171,7 @@ class TriageApp(App[None]):
     def _draw_list(self) -> None:
         hiding = {id_: hidden.why for id_, hidden in self._hidden.items()}
         rows = self._view.pick(self.findings, hiding)
-        empty = (NO_MATCH if self._view.filtered else NO_OTHERS) if self.findings else NO_FINDINGS
-        self._list.show(rows, self._now(), empty, hiding)
+        self._list.show(rows, self._now(), why_empty(self._view, self.findings), hiding)
         width = self._list.size.width or self.size.width
         self._caption.update(caption(self._view, len(rows), self.findings, width, hiding))
         self._columns.update(columns(width) if rows else line())

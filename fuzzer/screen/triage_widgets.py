@@ -167,7 +167,8 @@ class Ask(ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Static(Text(self._question, style="bold"))
             yield Static(line((one_line(self._about), "dim")))
-            yield Input(self._value, id="answer")
+            # Nothing selected: the first letter typed would wipe out the note that is there.
+            yield Input(self._value, id="answer", select_on_focus=False)
             yield Static(Text("Enter accepts, Esc cancels", style="dim"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from fuzzer.screen.demo_data import HOSTILE, NOW, demo_findings, write_files
+from fuzzer.screen.demo_data import HOSTILE, NOW, VERSIONS, demo_findings, write_files
 from fuzzer.screen.detail import MAX_READ_BYTES, PAGES, page, stamp
 
 FINDING = demo_findings()[1]
@@ -42,7 +42,15 @@ def folder(tmp_path: Path) -> Path:
         ("report", ["# invoke crash", "## To reproduce"]),
         (
             "graph",
-            ["x0 = input  float32[1,8,8,3]", "n1 = add(n0, x0)", "const_rank=1", "scheme=int8", "return n1"],
+            [
+                "x0 = input  float32[1,8,8,3]",
+                "n1 = add(n0, x0)",
+                "├─╯",
+                "◎",
+                "const_rank=1",
+                "scheme=int8",
+                "return n1",
+            ],
         ),
         ("repro.py", ["@tf.function", "return tf.add(n0, x0)"]),
         ("log", ["F0000 check failed", "SIGABRT"]),
@@ -55,9 +63,20 @@ def test_every_page(folder: Path, name: str, wanted: list[str]) -> None:
         assert piece in shown
 
 
-@pytest.mark.parametrize("name", PAGES)
+FILE_PAGES = [name for name in PAGES if name != "jobs"]
+
+
+@pytest.mark.parametrize("name", FILE_PAGES)
 def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
-    assert "is missing" in text(name, tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    assert "is missing" in text(name, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", FILE_PAGES)
+def test_a_deleted_folder_leaves_what_the_journal_knows(tmp_path: Path, name: str) -> None:
+    shown = text(name, tmp_path / "gone")
+    assert "Its folder is gone" in shown and "was deleted or moved" in " ".join(shown.split())
+    assert FINDING.title in shown and FINDING.id in shown and VERSIONS[:17] in shown
 
 
 @pytest.mark.parametrize(
@@ -78,7 +97,7 @@ def test_damaged_files_never_raise(folder: Path, name: str, damage: bytes) -> No
 def test_folders_in_place_of_files(tmp_path: Path) -> None:
     for file in FILES:
         (tmp_path / file).mkdir()
-    for name in PAGES:
+    for name in FILE_PAGES:
         assert "can't be read" in text(name, tmp_path)
 
 

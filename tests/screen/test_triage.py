@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -79,11 +78,12 @@ def test_80x24_shows_statistics_list_detail_and_keys(source: DemoSource) -> None
         shown = screen(pilot)
         for wanted in (
             "campaign running",
-            "suspicious share",
+            "suspicious %",
             "relu_max_pool",
             "16.7%",
             "tf-xnnpack",
-            "crash 24",
+            "discovery 93 features/min",
+            "findings     12 ",
             "12 findings",
             "▸",
             "SIGSEGV",
@@ -94,9 +94,9 @@ def test_80x24_shows_statistics_list_detail_and_keys(source: DemoSource) -> None
         ):
             assert wanted in shown, wanted
         await press(pilot, "g")
-        assert "suspicious share" not in screen(pilot)
+        assert "suspicious %" not in screen(pilot)
         await press(pilot, "g")
-        assert "suspicious share" in screen(pilot)
+        assert "suspicious %" in screen(pilot)
 
     drive(source, steps)  # fmt: skip
 
@@ -251,62 +251,17 @@ async def until(pilot: Pilot[None], text: str) -> None:
     raise AssertionError(f"{text!r} never came:\n{screen(pilot)}")
 
 
-def test_jobs_run_beside_the_screen_one_after_the_other(source: DemoSource) -> None:
-    gate = threading.Event()
-
-    def wait(id: str) -> str:
-        gate.wait(20)
-        return "reproduced, 5 of 5 fresh runs"
-
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        finding = selected(pilot)
-        await press(pilot, "r", "r", "m", "j")
-        await until(pilot, "1 more waiting")
-        assert selected(pilot).id != finding.id  # the screen goes on meanwhile
-        assert source.jobs == []
-        gate.set()
-        await until(pilot, "replay done: reproduced, 5 of 5")
-        await until(pilot, "minimise done: smaller")
-        assert source.jobs == [("minimize", finding.id)]
-
-    source.replay = wait  # type: ignore[method-assign]
-    drive(source, steps)
-
-
-def test_a_job_that_fails_says_so_and_quitting_asks_once(source: DemoSource) -> None:
-    def broken(id: str) -> str:
-        raise RuntimeError("[bold]no executor[/]")
-
-    def slow(id: str) -> str:
-        threading.Event().wait(30)
-        return ""
-
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        await press(pilot, "r")
-        await until(pilot, "replay failed: RuntimeError: [bold]no executor[/]")
-        source.minimize = slow  # type: ignore[method-assign]
-        await press(pilot, "m", "q")
-        assert "press q again" in screen(pilot)
-        assert pilot.app.is_running
-        await press(pilot, "q")
-
-    source.replay = broken  # type: ignore[method-assign]
-    began = time.monotonic()
-    drive(source, steps)
-    assert time.monotonic() - began < 20  # quitting does not wait for the job
-
-
 def test_no_findings_says_what_to_do(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         assert "No findings yet." in screen(pilot)
         assert "python -m fuzzer --minutes 10" in screen(pilot)
-        for key in ("r", "m", "d", "K", "R", "x", "n", "e", "y"):
+        for key in ("r", "m", "p", "o", "d", "K", "R", "x", "F", "n", "e", "y"):
             await press(pilot, key)
             assert "there is no" in screen(pilot)
         await press(pilot, "j", "k", "enter", "end", "s", "f", "t")
         source.current = None
         await pilot.app.run_action("reload")
-        assert source.marks == source.jobs == []
+        assert not source.marks and not source.jobs
 
     drive(DemoSource(tmp_path, 0), steps)
 
@@ -359,6 +314,7 @@ def test_a_refresh_keeps_the_scroll_of_the_page(source: DemoSource) -> None:
 def test_missing_files_are_said_in_the_page(source: DemoSource) -> None:
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         lost = source.list[6]
+        source.files(lost.id).mkdir()
         await press(pilot, "slash")
         await type_text(pilot, lost.id)
         await press(pilot, "enter", "enter")
@@ -446,3 +402,58 @@ def test_help_names_every_key(source: DemoSource) -> None:
 def test_the_footer_fits_two_lines_of_80() -> None:
     assert len(footer(80)) == 2
     assert all(line.cell_len <= 81 for line in footer(80))
+
+
+def test_resizing_keeps_everything(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "j", "j", "3")
+        kept = selected(pilot)
+        for width, height in ((200, 60), (40, 12), (10, 4), (1, 1), (131, 24), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            rows = screen(pilot).splitlines()
+            assert len(rows) == height and all(len(row) <= width for row in rows)
+            assert selected(pilot) == kept
+        assert "n0 = relu(x0)" in screen(pilot) and "q quit" in screen(pilot)
+        # In the middle of a question, too.
+        await press(pilot, "K", "h", "i")
+        await pilot.resize_terminal(30, 10)
+        await pilot.resize_terminal(120, 40)
+        await press(pilot, "enter")
+        assert source.marks == [(kept.id, State.KNOWN, "hi", "")]
+        assert "hi" in screen(pilot)
+
+    drive(source, steps)
+
+
+def test_a_note_is_edited_not_replaced(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "e", "a", "b", "enter", "e", "c", "enter")
+        assert [note for _, _, note, _ in source.marks] == ["ab", "abc"]
+
+    drive(source, steps)
+
+
+def test_reading_takes_the_whole_screen_and_gives_it_back(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "enter")
+        assert "suspicious %" not in screen(pilot) and "12 findings" not in screen(pilot)
+        await press(pilot, "enter")
+        assert "suspicious %" in screen(pilot) and "12 findings" in screen(pilot)
+
+    drive(source, steps)
+
+
+def test_without_colour_all_is_grey_and_still_marked(source: DemoSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        for page in "1346":
+            await press(pilot, page)
+            styles = [s.style for row in pilot.app.screen._compositor.render_strips() for s in row if s.style]
+            colours = {c.get_truecolor() for style in styles for c in (style.color, style.bgcolor) if c is not None}
+            assert colours and all(red == green == blue for red, green, blue in colours)
+        marked = [row for row in screen(pilot).splitlines() if row.startswith("▸ ")]
+        assert len(marked) == 1 and "SIG" in marked[0]
+
+    drive(source, steps)
