@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +42,21 @@ class Ended:
     """The last line that it printed."""
 
 
-def run(arguments: Sequence[str], life: Life, limit_s: float, ours: bool = True) -> Ended:
+def run(arguments: Sequence[str], life: Life, limit_s: float, *, ours: bool = True, apart: bool = False) -> Ended:
     """Runs this Python with `arguments` until it ends, is stopped, or `limit_s` are over. Raises `OSError`.
 
     It gets a process group, no input, and a folder of its own that is removed afterwards. What is not `ours` gets
-    that folder to work in, and no way to our package.
+    that folder to work in, and no way to our package. `apart`: what it says on stderr counts only when it fails.
     """
-    with tempfile.TemporaryDirectory(prefix="fuzzer-triage-", ignore_cleanup_errors=True) as scratch:
+    with ExitStack() as stack:
+        folder = tempfile.TemporaryDirectory(prefix="fuzzer-triage-", ignore_cleanup_errors=True)
+        scratch = stack.enter_context(folder)
+        errors = stack.enter_context(tempfile.TemporaryFile()) if apart else subprocess.STDOUT
         process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, sys.executable, "-u", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             env=_environment(scratch, ours),
             cwd=None if ours else scratch,
             start_new_session=True,
@@ -61,6 +65,9 @@ def run(arguments: Sequence[str], life: Life, limit_s: float, ours: bool = True)
             why = _watch(process, life, time.monotonic() + limit_s)
         finally:
             _end(process)
+        if not isinstance(errors, int) and process.returncode:
+            errors.seek(0)
+            life.lines.extend(map(_text, errors.read(MAX_PART_BYTES).splitlines()))
     last = next((line for line in reversed(life.lines) if line.strip()), "")
     return Ended(process.returncode, why, last)
 

@@ -39,7 +39,10 @@ NARROW_NAMES = {
 """Schemes in the columns of a small terminal."""
 TINY_CELL = 4
 """A blank and three digits: whole percents without the sign."""
-LEAST_NAME = 12
+WORST_CELL = 12
+"""Room for a share and how bad the worst was: `52.7% 3e28`."""
+MIN_NAME, LEAST_NAME = 16, 12
+"""Cells for the name of a pattern, and on a small terminal."""
 TALL = 8
 """From this many rows on one is left for the kinds of suspicions."""
 
@@ -73,7 +76,7 @@ def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
     if width < right_width + 40:
         return (heat_map(snapshot, width, rows) if width >= 40 else others(snapshot, width))[:rows]
     left_width = width - right_width - 3
-    below = [discovery(snapshot, width)]
+    below = [discovery(snapshot, width, with_findings=width < WIDE)]
     if width < WIDE and rows >= TALL:
         below.append(_one_row(kinds(snapshot, 10_000)[0], width))
     rows -= len(below)
@@ -82,10 +85,12 @@ def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
     return beside(left, right[:rows], left_width) + below
 
 
-def discovery(snapshot: Snapshot, width: int) -> Text:
+def discovery(snapshot: Snapshot, width: int, *, with_findings: bool = True) -> Text:
     """Findings over time, and how fast anything new still comes: a flat right end means saturation."""
-    text = _growth("findings", [n for _, _, _, n, _ in snapshot.history], min(30, width // 3))
-    text.append("  discovery ", "dim")
+    text = line()
+    if with_findings:
+        text = _growth("findings", [n for _, _, _, n, _ in snapshot.history], min(30, width // 3)).append("  ")
+    text.append("discovery ", "dim")
     said = discovery_line(snapshot)
     return cut(text.append(said if text.cell_len + len(said) <= width else short_discovery_line(snapshot)), width)
 
@@ -94,13 +99,13 @@ def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) 
     """Pattern by scheme: the share of compared cases that were suspicious, worst patterns first."""
     grid = snapshot.grid
     schemes = _schemes(grid)
-    cell_width = 16 if worst else 8
+    worst = worst and (width - MIN_NAME) // max(1, len(schemes)) >= WORST_CELL
+    cell_width = min(16, (width - MIN_NAME) // max(1, len(schemes))) if worst else 8
     name_width = min(28, width - cell_width * len(schemes))
-    if name_width < 16:
-        worst = False
+    if name_width < MIN_NAME:
         cell_width = max(TINY_CELL, min(8, (width - LEAST_NAME) // max(1, len(schemes))))
         name_width = max(LEAST_NAME, min(28, width - cell_width * len(schemes)))
-    label = "suspicious share, worst" if worst else "suspicious share" if name_width >= 16 else "suspicious %"
+    label = "suspicious share, worst" if worst else "suspicious share" if name_width >= MIN_NAME else "suspicious %"
     head = line((fit(label, name_width), "dim"))
     for scheme in schemes:
         name = scheme if len(scheme) < cell_width else NARROW_NAMES.get(scheme, scheme)[: cell_width - 1]
@@ -133,13 +138,17 @@ def _heat_row(name: str, row: dict[str, Cell], schemes: list[str], name_width: i
         share = cell.suspicious / cell.compared if cell and cell.compared else 0.0
         text.append(" ")
         shown = heat_cell(cell, worst=worst, whole=width < len(" 52.7%"))
+        if worst and len(shown) >= width:
+            shown = " ".join(shown.split(" ")[:2])  # the unit has no room
         text.append(fit(shown, width - 1, right=True), heat_style(share) or "dim")
     return text
 
 
 def _rest_row(rest: list[dict[str, Cell]], schemes: list[str], name_width: int, width: int) -> Text:
     """The patterns that found no room, added up."""
-    text = line((fit(f"{len(rest)} more" if name_width < 16 else f"{len(rest)} more patterns", name_width), "dim"))
+    text = line(
+        (fit(f"{len(rest)} more" if name_width < MIN_NAME else f"{len(rest)} more patterns", name_width), "dim")
+    )
     for scheme in schemes:
         cells = [row[scheme] for row in rest if scheme in row]
         total = Cell(sum(c.cases for c in cells), sum(c.compared for c in cells), sum(c.suspicious for c in cells))

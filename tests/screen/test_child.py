@@ -15,7 +15,7 @@ from fuzzer.screen.jobs import MAX_OUTPUT_LINES, Life
 
 def run(code: str, limit_s: float = 30.0, life: Life | None = None, ours: bool = True) -> tuple[child.Ended, Life]:
     life = life or Life()
-    return child.run(["-c", code], life, limit_s, ours), life
+    return child.run(["-c", code], life, limit_s, ours=ours), life
 
 
 def gone(pid: int, within_s: float = 5.0) -> bool:
@@ -35,6 +35,14 @@ def test_output_and_exit_code() -> None:
     ended, life = run("import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)")
     assert (ended.code, ended.why, ended.last) == (3, "", "two")
     assert list(life.lines) == ["one", "two"]
+
+
+def test_errors_may_be_kept_apart_until_it_fails() -> None:
+    code = "import sys; print('text'); print('note', file=sys.stderr); sys.exit({})"
+    for status, lines in ((0, ["text"]), (2, ["text", "note"])):
+        life = Life()
+        ended = child.run(["-c", code.format(status)], life, 30, apart=True)
+        assert (ended.code, list(life.lines)) == (status, lines)
 
 
 def test_a_death_by_signal_is_told() -> None:

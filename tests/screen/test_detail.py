@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from fuzzer.screen.demo_data import HOSTILE, NOW, VERSIONS, demo_findings, write_files
@@ -13,6 +15,7 @@ from fuzzer.screen.detail import MAX_READ_BYTES, PAGES, page, stamp
 
 FINDING = demo_findings()[1]
 FILES = ("verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt")
+KEYS = st.sampled_from(["nodes", "inputs", "outputs", "op", "operands", "attrs", "weights", "stack", "log", "model"])
 DEEP = "[" * 900 + "]" * 900
 
 
@@ -129,3 +132,20 @@ def test_stamp_changes_with_the_files(folder: Path) -> None:
     (folder / "report.md").write_text("longer than before" * 100)
     assert stamp(folder) != before
     assert stamp(folder / "gone") == ()
+
+
+json_trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_trees, json_trees)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_files_edited_by_hand_never_raise(folder: Path, verdict: Any, case: Any) -> None:
+    model = case if isinstance(case, dict) else {}
+    (folder / "verdict.json").write_text(json.dumps({"evidence": verdict, "message": verdict}))
+    (folder / "minimal.json").write_text(json.dumps({"model": model, **model}))
+    for name in ("difference", "graph"):
+        assert text(name, folder).strip()
