@@ -10,6 +10,7 @@ from rich.text import Text
 from fuzzer.screen.job_page import REPORT
 from fuzzer.screen.jobs import Job, Jobs, Work
 from fuzzer.screen.lines import line
+from fuzzer.screen.source import UNREADABLE
 from fuzzer.screen.text import span
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ class Doing:
         else:
             more = f" and dropping {dropped} more" if dropped else ""
             self._app.say(f"stopping {stopped.verb}{more}: {stopped.title}")
+
+    def show_path(self) -> None:
+        """Shows the folder of the selected finding and copies its path where the terminal can."""
+        finding = self._app.selected
+        if finding is None:
+            self._app.say("there is no finding to show the folder of")
+            return
+        try:
+            path = str(self._app.source.files(finding.id))
+        except UNREADABLE as broken:
+            self._app.say(f"no folder: {broken}")
+            return
+        self._app.copy_to_clipboard(path)
+        self._app.say(f"copied, if the terminal allows it: {path}")
 
     def poll(self) -> bool:
         """Says what has just ended, if anything has."""

@@ -14,9 +14,10 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from fuzzer.campaign.snapshot import Snapshot
@@ -26,6 +27,7 @@ from fuzzer.screen.deciding import Deciding
 from fuzzer.screen.detail import JOBS, PAGES, REPORT, page, stamp
 from fuzzer.screen.doing import Doing
 from fuzzer.screen.job_page import REPORT as REPORT_JOB
+from fuzzer.screen.keys_in_turn import KeysInTurn
 from fuzzer.screen.lines import Lines, cut, joined, line, wrapped
 from fuzzer.screen.listing import View, caption, columns, why_empty
 from fuzzer.screen.source import UNREADABLE, TriageSource
@@ -49,7 +51,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class TriageApp(App[None]):
+class TriageApp(KeysInTurn):
     """`python -m fuzzer triage`."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -261,7 +263,11 @@ class TriageApp(App[None]):
     def _read(self, on: bool) -> None:
         self.screen.set_class(on, "reading")
         self._draw_stats()
-        (self._scroll if on else self._list).focus()
+        self._focus(self._scroll if on else self._list)
+
+    def _focus(self, widget: Widget) -> None:
+        """At once, so that the next key goes there: `Widget.focus` would wait its turn."""
+        self.screen_stack[0].set_focus(widget)
 
     def on_key(self, event: events.Key) -> None:
         """A message goes with the next key. In the page j and k scroll, and Enter goes back as it came."""
@@ -272,6 +278,7 @@ class TriageApp(App[None]):
             self._scroll.scroll_relative(y=1 if event.key == "j" else -1, animate=False)
         elif event.key == "enter":
             self._read(not self._reading)
+            event.prevent_default()  # or the list, which has the focus now, would open it again
 
     def action_page(self, number: int) -> None:
         """Opens one of the pages."""
@@ -293,7 +300,7 @@ class TriageApp(App[None]):
         self._read(False)
         self._search.add_class("open")
         self._search.value = self._view.search
-        self._search.focus()
+        self._focus(self._search)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The list follows every letter."""
@@ -304,14 +311,14 @@ class TriageApp(App[None]):
         """Enter keeps the words and goes back to the list."""
         if event.input.id == "search":
             event.input.remove_class("open")
-            self._list.focus()
+            self._focus(self._list)
 
     def action_step_back(self) -> None:
         """Esc: out of the search, out of the page, then out of the filters."""
         if self._search.has_class("open"):
             self._search.remove_class("open")
             self._show(replace(self._view, search=""))
-            self._list.focus()
+            self._focus(self._list)
         elif self._reading:
             self._read(False)
         else:
@@ -374,17 +381,7 @@ class TriageApp(App[None]):
 
     def action_path(self) -> None:
         """Shows the folder of the selected finding and copies its path where the terminal can."""
-        finding = self.selected
-        if finding is None:
-            self.say("there is no finding to show the folder of")
-            return
-        try:
-            path = str(self.source.files(finding.id))
-        except UNREADABLE as broken:
-            self.say(f"no folder: {broken}")
-            return
-        self.copy_to_clipboard(path)
-        self.say(f"copied, if the terminal allows it: {path}")
+        self._doing.show_path()
 
     def action_leave(self) -> None:
         """Quits; asks once when that would cut a job short."""

@@ -153,7 +153,21 @@ class FindingList(ScrollView, can_focus=True):
         return strip.extend_cell_length(width).crop(0, width).apply_style(self.rich_style)
 
 
-class Ask(ModalScreen[str | None]):
+class Question(ModalScreen[str | None]):
+    """Something that is answered in its `Input`; keys that are typed before it is there are not lost."""
+
+    def on_mount(self) -> None:
+        """The answer can be typed."""
+        self.set_focus(self.query_one(Input))
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that came while there was no focus yet."""
+        if self.focused is None and event.is_printable and event.character:
+            self.query_one(Input).insert_text_at_cursor(event.character)
+            event.stop()
+
+
+class Ask(Question):
     """Asks for one line of text; `None` when the person changed their mind."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "cancel")]
@@ -176,7 +190,7 @@ class Ask(ModalScreen[str | None]):
         self.dismiss(event.value.strip())
 
 
-class AskOriginal(ModalScreen[str | None]):
+class AskOriginal(Question):
     """Asks which finding the selected one is a duplicate of: pick from the list, or type an id or words."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -205,7 +219,7 @@ class AskOriginal(ModalScreen[str | None]):
         """The list takes no focus: keys go to the text, arrows move the choice."""
         self.query_one(OptionList).can_focus = False
         self._narrow("")
-        self.query_one(Input).focus()
+        super().on_mount()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrows the choices down."""

@@ -21,6 +21,7 @@ from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.journal import SCHEMA
 from fuzzer.findings.store import FindingStore
 from fuzzer.screen import folder as source_module
+from fuzzer.screen import triage
 from fuzzer.screen.demo_data import NOW, demo_findings, demo_snapshot, write_files
 from fuzzer.screen.folder import FolderSource
 from fuzzer.screen.jobs import Life
@@ -195,7 +196,9 @@ def test_a_full_disk_after_the_mark_says_that_the_mark_is_safe(crashes: Path, mo
 # --- several at once --------------------------------------------------------------------------------------
 
 
-def test_two_screens_see_each_others_marks(crashes: Path) -> None:
+def test_two_screens_see_each_others_marks(crashes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triage, "REFRESH_S", 3600.0)  # nobody sees anything by itself
+
     async def steps(one: Pilot[None], other: Pilot[None]) -> None:
         id_ = selected(one).id
         await press(one, "F")
@@ -217,7 +220,11 @@ def test_two_screens_see_each_others_marks(crashes: Path) -> None:
     drive_two(crashes, steps)
 
 
-def test_a_note_does_not_overwrite_one_that_came_while_it_was_typed(crashes: Path) -> None:
+def test_a_note_does_not_overwrite_one_that_came_while_it_was_typed(
+    crashes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triage, "REFRESH_S", 3600.0)  # nobody sees anything by itself
+
     async def steps(one: Pilot[None], other: Pilot[None]) -> None:
         id_ = selected(one).id
         await press(one, "K")
