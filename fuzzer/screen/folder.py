@@ -110,7 +110,8 @@ class FolderSource:
             return "report.md as the campaign wrote it"
         arguments = ["-m", "fuzzer", REPORT_VERB, self._store.get(id).id, "--crashes", str(self._crashes.resolve())]
         _sentence(child.run(arguments, life, REPORT_LIMIT_S, apart=True), "the report", REPORT_LIMIT_S)
-        return f"to file it: python -m fuzzer {REPORT_VERB} {id} --github"
+        where = "" if self._crashes == Path("crashes") else f" --crashes {self._crashes}"
+        return f"to file it: python -m fuzzer {REPORT_VERB} {id} --github{where}"
 
     def _work(self, verb: str, id: str, life: Life, limit_s: float) -> str:
         arguments = ["-m", "fuzzer.screen.work", verb, str(self._crashes.resolve()), id]
