@@ -15,6 +15,7 @@ class State(StrEnum):
     REPORTED = "reported"
     DUPLICATE = "duplicate"
     FIXED = "fixed"
+    FLAKY = "flaky"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class JournalRead:
     events: list[dict[str, Any]]
     damaged: int
     end: int
+    newer: int = 0
+    """Of those, the lines that a newer release wrote."""
 
 
 class Journal:
@@ -67,16 +69,19 @@ class Journal:
         except FileNotFoundError:
             return JournalRead([], 0, 0)
         whole = data[: data.rfind(b"\n") + 1]
-        events, damaged = [], 0
+        events, damaged, newer = [], 0, 0
         for line in whole.splitlines():
             if not line:
                 continue
             try:
                 event = json.loads(line)
-                if not isinstance(event, dict) or int(event["schema"]) > SCHEMA or "event" not in event:
-                    raise ValueError("no event of this schema")
+                if not isinstance(event, dict) or "event" not in event:
+                    raise ValueError("no event")
+                if int(event["schema"]) > SCHEMA:
+                    newer += 1
+                    raise ValueError("an event of a newer release")
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 damaged += 1
                 continue
             events.append(event)
-        return JournalRead(events, damaged, start + len(whole))
+        return JournalRead(events, damaged, start + len(whole), newer)

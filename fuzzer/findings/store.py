@@ -53,6 +53,9 @@ class FindingStore:
             raise UserError(f"{folder} cannot be written; choose another: --crashes DIR")
         self.journal = Journal(folder / "journal.jsonl")
         self.damaged = 0
+        """Lines of the journal that could not be read."""
+        self.newer = 0
+        """Of those, the lines that a newer release wrote."""
         self._findings: dict[str, Finding] = {}
         self._end = 0
 
@@ -62,10 +65,11 @@ class FindingStore:
         """All findings, first seen first. Reads only what was appended since the last call."""
         if self.journal.size() < self._end:
             # The journal was replaced by an older or shorter one: start over.
-            self._findings, self._end = {}, 0
+            self._findings, self._end, self.damaged, self.newer = {}, 0, 0, 0
         read = self.journal.read(self._end)
         self._end = read.end
         self.damaged += read.damaged
+        self.newer += read.newer
         for event in read.events:
             try:
                 self._apply(event)
@@ -161,10 +165,10 @@ class FindingStore:
         case = suspicion.case.canonical.decode()
         self.journal.append("dismissed", case=case, why=why, found=suspicion.found, seconds=round(seconds, 3))
 
-    def mark(self, id_: str, state: State, note: str = "", duplicate_of: str = "") -> None:
-        """Journals what a person says of a finding. Raises `UserError` for an unknown id."""
+    def mark(self, id_: str, state: State, note: str = "", duplicate_of: str = "", at: str = "") -> None:
+        """Journals what a person says of a finding, and when (ISO 8601). Raises `UserError` for an unknown id."""
         finding = self.get(id_)
-        self.journal.append("mark", id=finding.id, state=state.value, note=note, duplicate_of=duplicate_of)
+        self.journal.append("mark", id=finding.id, state=state.value, note=note, duplicate_of=duplicate_of, at=at)
 
     def rebuild_index(self) -> list[Finding]:
         """Writes `index.parquet` from the journal and returns its findings."""

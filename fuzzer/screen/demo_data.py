@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Any
 from fuzzer.campaign.snapshot import Cell, Snapshot, TitleLine, Worst
 from fuzzer.findings.finding import Finding, State
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
+from fuzzer.screen.jobs import Life
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 VERSIONS = "tensorflow 2.21.0, ai-edge-litert 2.3.0, python 3.11.7"
@@ -227,6 +227,10 @@ class DemoSource:
         """The list as it is."""
         return tuple(self.list)
 
+    def unread(self) -> str:
+        """Everything here can be read."""
+        return ""
+
     def snapshot(self) -> Snapshot | None:
         """The snapshot as it is."""
         return self.current
@@ -244,16 +248,29 @@ class DemoSource:
             write_files(folder, self.list[place])
         return folder
 
-    def replay(self, id: str) -> str:
+    def replay(self, id: str, life: Life) -> str:
         """Waits as long as a replay might."""
         self.jobs.append(("replay", id))
-        time.sleep(self.job_s)
+        life.stop.wait(self.job_s)
         return "reproduced, 5 of 5 fresh runs"
 
-    def minimize(self, id: str) -> str:
+    def reproduce(self, id: str, life: Life) -> str:
+        """Prints as a reproducer might."""
+        self.jobs.append(("reproduce", id))
+        life.lines.extend(["expected 0.7071", "actual   0.7266"])
+        life.stop.wait(self.job_s)
+        return "the defect is there (exit code 1)"
+
+    def report(self, id: str, life: Life) -> str:
+        """Prints an issue's text."""
+        self.jobs.append(("report", id))
+        life.lines.extend(["### Issue type", "", "Bug"])
+        return "written"
+
+    def minimize(self, id: str, life: Life) -> str:
         """Waits as long as a minimisation might."""
         self.jobs.append(("minimize", id))
-        time.sleep(self.job_s)
+        life.stop.wait(self.job_s)
         self.list = [replace(f, minimised=True, nodes=1) if f.id == id else f for f in self.list]
         return "smaller: 7 nodes became 1"
 

@@ -1,4 +1,4 @@
-"""The pages of one finding, read from its folder: difference, report, graph, reproducer, log.
+"""The pages of one finding, read from its folder: difference, report, graph, reproducer, log; and its jobs.
 
 Whatever a folder holds, a page is something to read: a missing or damaged file becomes a sentence.
 """
@@ -6,6 +6,7 @@ Whatever a folder holds, a page is something to read: a missing or damaged file 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,18 +19,28 @@ from rich.text import Text
 
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import Hidden
+from fuzzer.screen.difference import differences
 from fuzzer.screen.graph import graph
+from fuzzer.screen.job_page import issue_text, job_page
+from fuzzer.screen.jobs import Job
 from fuzzer.screen.lines import line
 from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity, ulps
 
-PAGES = ("difference", "report", "graph", "repro.py", "log")
+PAGES = ("difference", "report", "graph", "repro.py", "log", "jobs")
+REPORT, JOBS = PAGES.index("report"), PAGES.index("jobs")
 MAX_READ_BYTES = 256 * 1024
 """A page shows this much of a file; of a log its end, which is where a process died."""
 MAX_READ_LINES = 2000
 """More takes the screen seconds to lay out (measured: 5 s for 260,000 lines)."""
 MAX_CELL = 400
 """Characters of one value in a table of evidence."""
+LATE = ("message", "stack", "log")
+"""Evidence that comes after all else where it is long."""
 MAX_ROWS = 200
+MAX_LINE = 200
+"""Characters from which a value is long."""
+MAX_TOGETHER = 60
+"""Characters up to which a list of names stands on one line."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,9 @@ def read_json(path: Path) -> tuple[Any, str]:
 def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Changes when any file of the folder does; reading the folder anew each time would be slow."""
     found = []
-    for name in ("verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt"):
+    for name in (
+        "verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt", "stack.txt", "tensors.npz",
+    ):  # fmt: skip
         try:
             stat = (folder / name).stat()
         except OSError:
@@ -84,10 +97,24 @@ def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def page(
-    name: str, finding: Finding, folder: Path, now: datetime | None, hidden: Hidden | None = None
+    name: str,
+    finding: Finding,
+    folder: Path,
+    now: datetime | None,
+    hidden: Hidden | None = None,
+    jobs: Sequence[Job] = (),
 ) -> RenderableType:
-    """One page of a finding; `hidden` says why it is off the main list. Never raises for what is in the folder."""
+    """One page of a finding. Never raises for what is in the folder.
+
+    `hidden` says why it is off the main list; `jobs` are those of this finding in this session, the latest first.
+    """
     try:
+        if name == PAGES[JOBS]:
+            return job_page(jobs)
+        if name == PAGES[REPORT] and (written := issue_text(jobs)):
+            return _source(Content(written), "markdown")
+        if not folder.is_dir():
+            return _gone(finding, folder, now)
         return _page(name, finding, folder, now, hidden)
     except RecursionError:
         return _problem(f"The files in {folder} are nested too deeply to be shown.")
@@ -97,12 +124,11 @@ def _page(name: str, finding: Finding, folder: Path, now: datetime | None, hidde
     if name == "report":
         return _source(read(folder / "report.md"), "markdown")
     if name == "graph":
-        return _graph(folder)
+        return _graph(folder, finding.blame)
     if name == "repro.py":
         return _source(read(folder / "repro.py"), "python")
     if name == "log":
-        content = read(folder / "log.txt", tail=True)
-        return Text(content.text) if not content.problem else _problem(content.problem)
+        return _log(folder)
     return _difference(finding, folder, now, hidden)
 
 
@@ -116,15 +142,35 @@ def _source(content: Content, language: str) -> RenderableType:
     return Syntax(content.text, language, theme="monokai", background_color="default", word_wrap=True)
 
 
-def _graph(folder: Path) -> RenderableType:
+def _log(folder: Path) -> RenderableType:
+    """The native stack, where the finding is a death, and the end of the log."""
+    stack, log = read(folder / "stack.txt"), read(folder / "log.txt", tail=True)
+    shown: RenderableType = Text(log.text) if not log.problem else _problem(log.problem)
+    if stack.problem:
+        return shown
+    return Group(Text("native stack", style="dim"), Text(stack.text), Text(), Text("log", style="dim"), shown)
+
+
+def _gone(finding: Finding, folder: Path, now: datetime | None) -> RenderableType:
+    """What is left of a finding without its folder."""
+    said = f"Its folder is gone: {folder} was deleted or moved."
+    left = (
+        "The journal still has what stands below, and every mark. Put the folder back if you have it; a campaign that "
+        "finds a smaller case under this title writes it anew."
+    )
+    head = [Text(one_line(finding.title), style="bold"), _problem(said), Text(left)]
+    return Group(*head, *_said(finding), _facts(finding, folder, now))
+
+
+def _graph(folder: Path, blame: str) -> RenderableType:
     """The minimal case, or the case as it was found where there is no minimal one."""
     minimal, why_not = read_json(folder / "minimal.json")
     if not why_not:
-        return graph(minimal, "minimised case")
+        return graph(minimal, "minimised case", blame)
     found, no_case = read_json(folder / "case.json")
     if no_case:
         return Group(_problem(why_not), _problem(no_case))
-    return Group(graph(found, "case as it was found"), Text(), _problem(why_not))
+    return Group(graph(found, "case as it was found", blame), Text(), _problem(why_not))
 
 
 # --- what differs -----------------------------------------------------------------------------------------
@@ -134,24 +180,31 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
     tree, problem = read_json(folder / "verdict.json")
     parts: list[RenderableType] = [
         Text(one_line(finding.title), style="bold"),
-        line(
-            (severity(finding.severity, finding.unit), "bold"),
-            f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
-            " ",
-            (finding.kind, kind_style(finding.kind)),
-            f" at {finding.stage}",
-            f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",
-            f", blames {finding.blame}" if finding.blame else "",
-            f", {finding.state}",
-        ),
+        _headline(finding),
     ]
-    if finding.note or finding.duplicate_of:
-        parts.append(Text(one_line(_remark(finding)), style="cyan"))
+    parts += _said(finding)
     if hidden is not None:
         parts += _why_hidden(hidden)
-    parts.append(_problem(problem) if problem else evidence(tree, finding.title))
-    parts.append(_facts(finding, folder, now))
-    return Group(*parts)
+    table = differences(folder)
+    parts += [table] if table is not None else []
+    short, long = evidence(tree, finding.title) if not problem else (_problem(problem), Text())
+    return Group(*parts, short, _facts(finding, folder, now), long)
+
+
+def _headline(finding: Finding) -> Text:
+    """What it is, where, whose fault, and what was said of it."""
+    text = line(
+        (severity(finding.severity, finding.unit), "bold"),
+        f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
+        " ",
+        (finding.kind, kind_style(finding.kind)),
+        f" at {finding.stage}",
+        f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",
+        *((", blames ", (finding.blame, "bold red")) if finding.blame else ()),
+        f", {finding.state}",
+    )
+    text.no_wrap, text.overflow = False, "fold"  # every word of it matters
+    return text
 
 
 def _why_hidden(hidden: Hidden) -> list[RenderableType]:
@@ -161,26 +214,41 @@ def _why_hidden(hidden: Hidden) -> list[RenderableType]:
     return [*parts, Text(one_line(hidden.link), style="cyan")] if hidden.link else parts
 
 
+def _said(finding: Finding) -> list[RenderableType]:
+    """What a person has said of it, if anything."""
+    return [Text(one_line(_remark(finding)), style="cyan")] if finding.note or finding.duplicate_of else []
+
+
 def _remark(finding: Finding) -> str:
     copy = f"duplicate of {finding.duplicate_of}. " if finding.duplicate_of else ""
     return copy + (f"note: {finding.note}" if finding.note else "")
 
 
-def evidence(verdict: Any, title: str = "") -> RenderableType:
-    """What differs: the evidence of a verdict as a table, lists of records as tables of their own.
+def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableType]:
+    """What differs: the evidence of a verdict as a table, lists of records as tables of their own; and what is long.
 
     The verdict's message is left out where the title says it already.
     """
     if not isinstance(verdict, dict):
-        return _problem("verdict.json is damaged: expected an object.")
+        return _problem("verdict.json is damaged: expected an object."), Text()
     tree = verdict.get("evidence")
     message = one_line(str(verdict.get("message", "")))
     said = [Text(message)] if message and message not in one_line(title) else []
     if not isinstance(tree, dict) or not tree:
-        return Group(*said, Text("No evidence was stored with the verdict.", style="dim"))
-    plain = {k: v for k, v in tree.items() if not _records(v)}
+        return Group(*said, Text("No evidence was stored with the verdict.", style="dim")), Text()
+    long = [k for k in LATE if not _records(tree.get(k)) and len(_value(tree.get(k))) > MAX_LINE]
+    late = {k: _end(tree[k]) if k == "log" else tree[k] for k in long}
+    plain = {k: v for k, v in tree.items() if not _records(v) and k not in late}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
-    return Group(*said, *([_pairs_table(_flat(plain))] if plain else []), *tables)
+    pairs = [_pairs_table(_flat(plain))] if plain else []
+    short = Group(*said, *pairs, *tables)
+    return short, Group(Text(), _pairs_table(_flat(late))) if late else Text()
+
+
+def _end(value: Any) -> Any:
+    """The end of a long text: that is where a process died."""
+    text = one_line(value) if isinstance(value, str) else ""
+    return f"…{text[-MAX_CELL:]}" if len(text) > MAX_CELL else value
 
 
 def _records(value: Any) -> bool:
@@ -199,6 +267,10 @@ def _flat(tree: dict[str, Any], prefix: str = "", depth: int = 4) -> list[tuple[
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(v, str) for v in value):
+        words = [one_line(v)[:MAX_CELL] for v in value[:MAX_ROWS]]
+        together = ", ".join(words)
+        return together if len(together) <= MAX_TOGETHER else "\n".join(words)  # a stack: a line a frame
     if isinstance(value, str):
         text = one_line(value)
     elif isinstance(value, float):
@@ -230,7 +302,8 @@ def _records_table(name: str, records: list[dict[str, Any]]) -> RenderableType:
 
 def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
     """Everything the index knows of a finding."""
-    smaller = f"minimised to {finding.nodes} nodes" if finding.minimised else "not minimised yet (key m)"
+    nodes = f"{finding.nodes} node{'' if finding.nodes == 1 else 's'}"
+    smaller = f"minimised to {nodes}" if finding.minimised else "not minimised yet (key m)"
     rate = f"{finding.reproduced} of {finding.repeats} fresh runs" if finding.repeats else "not replayed yet (key r)"
     rows = [
         ("ops", " > ".join(finding.ops)),
@@ -240,7 +313,9 @@ def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
         ("reproduced", rate),
         (
             "seen",
-            f"{number(finding.count)} times, first {finding.first_seen} ({ago(finding.first_seen, now)} ago)",
+            f"{number(finding.count)} time{'' if finding.count == 1 else 's'}, "
+            f"first {finding.first_seen} ({ago(finding.first_seen, now)} ago), "
+            f"last {finding.last_seen} ({ago(finding.last_seen, now)} ago)",
         ),
         ("case", f"{finding.case}, {smaller}; found as {finding.found_as}"),
         ("versions", finding.versions),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzzer.campaign.snapshot import Snapshot
-from fuzzer.screen.text import count, duration, percent
+from fuzzer.screen.text import count, duration, percent, span
 
 
 def blocks_line(snapshot: Snapshot) -> str:
@@ -30,6 +30,20 @@ def discovery_line(snapshot: Snapshot) -> str:
         return f"{rate} · this campaign has gone quiet: the last {half} brought next to nothing, nor will the next"
     grown = f"{percent(outlook.blocks_share or 0.0)} blocks, " if snapshot.all_blocks else ""
     return f"{rate} · {half} more bring at most {grown}{percent(outlook.features_share)} features"
+
+
+def short_discovery_line(snapshot: Snapshot) -> str:
+    """The same in few words, for a small screen: whichever of blocks and features grows more stands for both."""
+    outlook = snapshot.outlook
+    if outlook is None:
+        return "-"
+    rate = f"{_rate(outlook.features_per_min)} features/min"
+    if outlook.features_share is None:
+        return rate
+    if outlook.quiet:
+        return f"{rate}: gone quiet"
+    share = max(outlook.features_share, outlook.blocks_share or 0.0)
+    return f"{rate}, {span(outlook.half_s)} more: ≤ +{percent(share)}"
 
 
 def _rate(per_min: float) -> str:

@@ -69,7 +69,8 @@ def beside(left: Lines, right: Lines, left_width: int, gap: str = " │ ") -> Li
 
 def wrapped(text: str, width: int, rows: int, style: str) -> Lines:
     """A sentence over at most `rows` full-width lines; the last one is cut."""
-    words = one_line(text).split(" ")
+    # A word that is too long, a path say, is broken rather than cut.
+    words = [w[i : i + width] for w in one_line(text).split(" ") for i in range(0, max(1, len(w)), max(1, width))]
     result: list[str] = [""]
     for word in words:
         if len(result) < rows and result[-1] and len(result[-1]) + 1 + len(word) > width:

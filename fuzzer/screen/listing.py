@@ -13,7 +13,19 @@ from rich.text import Text
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.hiding import SHORT, count_line
 from fuzzer.screen.lines import cut, line
-from fuzzer.screen.text import ago, fit, kind_rank, kind_style, number, one_line, short_count, short_severity, urgency
+from fuzzer.screen.text import (
+    ago,
+    fit,
+    kind_rank,
+    kind_style,
+    number,
+    one_line,
+    short_ago,
+    short_count,
+    short_kind,
+    short_severity,
+    urgency,
+)
 
 ALL = ""
 """The filter value that lets everything through."""
@@ -21,14 +33,26 @@ SORTS: dict[str, Callable[[Finding], Any]] = {
     "severity": lambda f: (urgency(f.kind, f.unit, f.severity), f.title),
     "count": lambda f: (-f.count, f.title),
     "newest": lambda f: tuple(-ord(c) for c in f.first_seen),
+    "last seen": lambda f: tuple(-ord(c) for c in f.last_seen),
     "title": lambda f: f.title.casefold(),
     "kind": lambda f: (f.kind, f.title),
+    "state": lambda f: (_place(f.state), urgency(f.kind, f.unit, f.severity), f.title),
 }
-STATE_STYLES = {"new": "bold", "known": "dim", "reported": "cyan", "duplicate": "dim", "fixed": "green"}
+STATE_STYLES = {
+    "new": "bold", "known": "dim", "reported": "cyan", "duplicate": "dim", "fixed": "green", "flaky": "magenta",
+}  # fmt: skip
+STAGE_TELLS = ("crash", "hang", "out-of-memory")
+"""Kinds that may happen at any stage, so that the stage belongs to what a row says."""
 SIDE_COLUMNS = 90
 """From this width on a row has room for the whole name of a kind."""
 ULP_COLUMN = 110
 """From this width on it has room for the error in ulp too."""
+NO_FINDINGS = (
+    "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
+    "This screen shows what it finds by itself."
+)
+NO_OTHERS = "All findings are off the main list.\nPress h to show them."
+NO_MATCH = "No finding matches the filter.\nPress Esc to show all of them."
 Hiding = Mapping[str, str]
 """Why findings are off the main list, by id; what is on it is not in here."""
 
@@ -87,6 +111,11 @@ class View:
         return self.cleared() != self
 
 
+def _place(state: str) -> int:
+    """The order of the states; one of a newer release comes last."""
+    return list(State).index(State(state)) if state in list(State) else len(State)
+
+
 def _after(values: list[str], current: str) -> str:
     place = values.index(current) if current in values else -1
     return values[(place + 1) % len(values)]
@@ -99,7 +128,7 @@ def _holds(finding: Finding, words: list[str]) -> bool:
     fields = (
         finding.id, finding.title, finding.kind, finding.stage, finding.message, finding.blame, finding.note,
         finding.quantisation, finding.entry, finding.state, finding.case,
-        *finding.ops, *finding.patterns, *finding.runtimes, *finding.dtypes,
+        finding.duplicate_of, *finding.ops, *finding.patterns, *finding.runtimes, *finding.dtypes,
     )  # fmt: skip
     text = "\n".join(fields).casefold()
     return all(word in text for word in words)
@@ -110,27 +139,65 @@ def caption(view: View, shown: int, findings: Sequence[Finding], width: int, hid
     off = hiding or {}
     total = sum(view.hidden or f.id not in off for f in findings)
     number = f"{shown} of {total}" if view.filtered else f"{total}"
-    text = line((f"{number} finding{'s' if total != 1 else ''}", "bold"), (f"  by {view.sort}", ""))
+    text = line((f"{number} finding{'s' if total != 1 else ''}", "bold"), (f" by {view.sort}", ""))
     for name, value in (("state", view.state), ("kind", view.kind), ("search", view.search)):
         if value:
             text.append(f"  {name} {one_line(value)}", "bold reverse")
-    left_out = count_line((off.get(f.id, "") for f in findings), "h shows them")
-    if left_out:
-        text.append("  with those hidden by default (h)" if view.hidden else f"  {left_out}", "yellow")
     if view.filtered:
         text.append("  Esc shows all", "dim")
     else:
         counts = Counter(f.state for f in findings if view.hidden or f.id not in off)
         text.append("  " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s]), "dim")
+    if view.hidden and off:
+        text.append("  with those hidden by default (h)", "yellow")
+    elif left_out := count_line((off.get(f.id, "") for f in findings), "h shows them"):
+        count = sum(f.id in off for f in findings)
+        forms = (left_out, f"{count} hidden (h shows them)", f"{count} hidden (h)")
+        fits = (form for form in forms if text.cell_len + 2 + len(form) <= width)
+        text.append(f"  {next(fits, forms[-1])}", "yellow")
     return cut(text, width)
+
+
+def why_empty(view: View, findings: Sequence[Finding]) -> str:
+    """What an empty list says: why it is, and what to do."""
+    if not findings:
+        return NO_FINDINGS
+    return NO_MATCH if view.filtered else NO_OTHERS
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths of the columns, in cells; 0 where there is no room for one."""
+
+    severity: int
+    ulp: int
+    kind: int
+    count: int
+    state: int
+    seen: int
+    """Of each of the two: when it was seen first, and last."""
+
+    @property
+    def short(self) -> bool:
+        """Whether names and times are abbreviated."""
+        return self.seen < len("59 min")
+
+
+def layout(width: int) -> Layout:
+    """The columns of a list that wide. On 80 cells half of them are left for the title."""
+    if width >= SIDE_COLUMNS:
+        return Layout(10, 8 if width >= ULP_COLUMN else 0, 15, 5, 9, 6)
+    return Layout(9, 0, 7, 4, 9, 4)
 
 
 def columns(width: int) -> Text:
     """The names of the columns of `row`."""
-    kind = 15 if width >= SIDE_COLUMNS else 10
-    ulp = f" {'ulp':>7}" if width >= ULP_COLUMN else ""
-    head = f"  {'severity':>10}{ulp} {'kind':<{kind}} {'count':>5} {'state':<9} {'age':>6} title"
-    return cut(line((head, "dim underline")), width)
+    lay = layout(width)
+    ulp = f"{'ulp':>{lay.ulp}}" if lay.ulp else ""
+    count = "seen" if lay.short else "count"
+    head = f"  {'severity':>{lay.severity}}{ulp} {'kind':<{lay.kind}} {count:>{lay.count}} "
+    seen = f"{'first':>{lay.seen}} {'last':>{lay.seen}}" if not lay.short else " 1st last"
+    return cut(line((f"{head}{'state':<{lay.state}} {seen} title", "dim underline")), width)
 
 
 def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidden: str = "") -> Text:
@@ -138,21 +205,40 @@ def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidd
 
     One that is off the main list says why in front of its title.
     """
-    kind_width = 15 if width >= SIDE_COLUMNS else 10
+    lay = layout(width)
+    seen, kind = (short_ago, short_kind(finding.kind)) if lay.short else (ago, finding.kind)
     text = line(
         "▸ " if selected else "  ",
-        (fit(short_severity(finding.severity, finding.unit), 10, right=True), "bold"),
-        *([fit(f" {number(finding.ulp) if finding.ulp > 0 else ''}", 8, right=True)] if width >= ULP_COLUMN else []),
+        (fit(short_severity(finding.severity, finding.unit), lay.severity, right=True), "bold"),
+        *([fit(f" {number(finding.ulp) if finding.ulp > 0 else ''}", lay.ulp, right=True)] if lay.ulp else []),
         " ",
-        (fit(finding.kind, kind_width), kind_style(finding.kind)),
-        f" {short_count(finding.count):>5} ",
-        (fit(finding.state, 9), STATE_STYLES.get(finding.state, "")),
-        f" {ago(finding.first_seen, now):>6} ",
+        (fit(kind, lay.kind), kind_style(finding.kind)),
+        f" {fit(short_count(finding.count), lay.count, right=True)} ",
+        (fit(state_cell(finding), lay.state), STATE_STYLES.get(finding.state, "")),
+        f" {fit(seen(finding.first_seen, now), lay.seen, right=True)}",
+        f" {fit(seen(finding.last_seen, now), lay.seen, right=True)} ",
         (f"[{SHORT.get(hidden, hidden)}] " if hidden else "", "dim"),
-        (one_line(finding.title), "dim" if hidden else ""),
+        (short_title(finding), "dim" if hidden else ""),
     )
     cut(text, width)
     text.pad_right(max(0, width - text.cell_len))
     if selected:
         text.stylize("reverse")
     return text
+
+
+def state_cell(finding: Finding) -> str:
+    """The state; of a new finding that not every fresh run showed, how many did: `new 2/3`."""
+    if finding.state == State.NEW and finding.reproduced < finding.repeats:
+        return f"{finding.state} {finding.reproduced}/{finding.repeats}"
+    return finding.state
+
+
+def short_title(finding: Finding) -> str:
+    """The title without what the other columns say: the kind, and the stage where the kind tells it."""
+    title = one_line(finding.title)
+    for words in (f"{finding.kind} in {finding.stage}: ", f"{finding.kind}: "):
+        if title.startswith(words) and len(title) > len(words):
+            said = f"{finding.stage}: " if finding.kind in STAGE_TELLS and finding.stage in words else ""
+            return said + title.removeprefix(words)
+    return title

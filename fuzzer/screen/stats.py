@@ -7,6 +7,7 @@ from datetime import datetime
 from rich.text import Text
 
 from fuzzer.campaign.snapshot import Cell, Snapshot
+from fuzzer.screen.discovery import discovery_line, short_discovery_line
 from fuzzer.screen.lines import Lines, Part, beside, cut, heading, line
 from fuzzer.screen.text import (
     count,
@@ -31,8 +32,19 @@ SILENT_S = 60.0
 WIDE = 130
 """From this width on a heat map cell also shows its largest divergence, and histograms are drawn larger."""
 RIGHT_WIDTH, RIGHT_WIDTH_WIDE = 29, 52
-NARROW_NAMES = {"float32": "f32", "float16": "f16", "dynamic": "dyn", "int16x8": "i16x8"}
+NARROW_NAMES = {
+    "float32": "f32", "float16": "f16", "dynamic": "dyn", "int8": "i8", "int16x8": "i16", "int8_v1": "v1i",
+    "uint8_v1": "v1u", "qat": "qat", "tfmot_qat": "mot", "fake_quant": "fq",
+}  # fmt: skip
 """Schemes in the columns of a small terminal."""
+TINY_CELL = 4
+"""A blank and three digits: whole percents without the sign."""
+WORST_CELL = 12
+"""Room for a share and how bad the worst was: `52.7% 3e28`."""
+MIN_NAME, LEAST_NAME = 16, 12
+"""Cells for the name of a pattern, and on a small terminal."""
+TALL = 8
+"""From this many rows on one is left for the kinds of suspicions."""
 
 
 def headline(snapshot: Snapshot | None, now: datetime) -> str:
@@ -45,6 +57,8 @@ def headline(snapshot: Snapshot | None, now: datetime) -> str:
     if snapshot.state == "finished":
         return f"last campaign finished {span(age)} ago: {figures}"
     figures += f", {rate(snapshot.cases_per_s)}, {count(snapshot.pending)} suspicions pending"
+    if snapshot.state == "interrupted":
+        return f"the last campaign was interrupted {span(age)} ago: {figures}"
     if age > SILENT_S:
         return f"the campaign has been silent for {span(age)}, it may have died: {figures}"
     return f"campaign {snapshot.state}: {figures}"
@@ -62,34 +76,48 @@ def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
     if width < right_width + 40:
         return (heat_map(snapshot, width, rows) if width >= 40 else others(snapshot, width))[:rows]
     left_width = width - right_width - 3
-    below = [] if width >= WIDE else [_one_row(kinds(snapshot, 10_000)[0], width)]
+    below = [discovery(snapshot, width, with_findings=width < WIDE)]
+    if width < WIDE and rows >= TALL:
+        below.append(_one_row(kinds(snapshot, 10_000)[0], width))
     rows -= len(below)
     left = heat_map(snapshot, left_width, rows, worst=width >= WIDE)
-    return beside(left, others(snapshot, right_width)[:rows], left_width) + below
+    right = others(snapshot, right_width) if width >= WIDE else runtimes(snapshot, right_width)
+    return beside(left, right[:rows], left_width) + below
+
+
+def discovery(snapshot: Snapshot, width: int, *, with_findings: bool = True) -> Text:
+    """Findings over time, and how fast anything new still comes: a flat right end means saturation."""
+    text = line()
+    if with_findings:
+        text = _growth("findings", [n for _, _, _, n, _ in snapshot.history], min(30, width // 3)).append("  ")
+    text.append("discovery ", "dim")
+    said = discovery_line(snapshot)
+    return cut(text.append(said if text.cell_len + len(said) <= width else short_discovery_line(snapshot)), width)
 
 
 def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) -> Lines:
     """Pattern by scheme: the share of compared cases that were suspicious, worst patterns first."""
     grid = snapshot.grid
     schemes = _schemes(grid)
-    cell_width = 16 if worst else 8
+    worst = worst and (width - MIN_NAME) // max(1, len(schemes)) >= WORST_CELL
+    cell_width = min(16, (width - MIN_NAME) // max(1, len(schemes))) if worst else 8
     name_width = min(28, width - cell_width * len(schemes))
-    if name_width < 16:
-        cell_width = max(5, (width - 16) // max(1, len(schemes)))
-        name_width = max(8, min(28, width - cell_width * len(schemes)))
-    label = "suspicious share, worst" if worst else "suspicious share"
+    if name_width < MIN_NAME:
+        cell_width = max(TINY_CELL, min(8, (width - LEAST_NAME) // max(1, len(schemes))))
+        name_width = max(LEAST_NAME, min(28, width - cell_width * len(schemes)))
+    label = "suspicious share, worst" if worst else "suspicious share" if name_width >= MIN_NAME else "suspicious %"
     head = line((fit(label, name_width), "dim"))
     for scheme in schemes:
-        name = scheme if len(scheme) < cell_width else NARROW_NAMES.get(scheme, scheme)
+        name = scheme if len(scheme) < cell_width else NARROW_NAMES.get(scheme, scheme)[: cell_width - 1]
         head.append(" " + fit(name, cell_width - 1, right=True), "bold")
     ranked = sorted(grid, key=lambda p: (-_share(grid[p]), p))
     # One row says how many patterns did not fit; hiding one pattern to say so would be silly.
     shown = ranked if len(ranked) <= rows - 1 else ranked[: max(0, rows - 2)]
     lines = [cut(head, width)]
-    lines += [_heat_row(p, grid[p], schemes, name_width, cell_width, worst) for p in shown]
+    lines += [cut(_heat_row(p, grid[p], schemes, name_width, cell_width, worst), width) for p in shown]
     if len(shown) < len(ranked):
         rest = [grid[p] for p in ranked[len(shown) :]]
-        lines.append(_rest_row(rest, schemes, name_width, cell_width))
+        lines.append(cut(_rest_row(rest, schemes, name_width, cell_width), width))
     return lines[:rows]
 
 
@@ -109,18 +137,23 @@ def _heat_row(name: str, row: dict[str, Cell], schemes: list[str], name_width: i
         cell = row.get(scheme)
         share = cell.suspicious / cell.compared if cell and cell.compared else 0.0
         text.append(" ")
-        text.append(fit(heat_cell(cell, worst=worst), width - 1, right=True), heat_style(share) or "dim")
+        shown = heat_cell(cell, worst=worst, whole=width < len(" 52.7%"))
+        if worst and len(shown) >= width:
+            shown = " ".join(shown.split(" ")[:2])  # the unit has no room
+        text.append(fit(shown, width - 1, right=True), heat_style(share) or "dim")
     return text
 
 
 def _rest_row(rest: list[dict[str, Cell]], schemes: list[str], name_width: int, width: int) -> Text:
     """The patterns that found no room, added up."""
-    text = line((fit(f"{len(rest)} more patterns", name_width), "dim"))
+    text = line(
+        (fit(f"{len(rest)} more" if name_width < MIN_NAME else f"{len(rest)} more patterns", name_width), "dim")
+    )
     for scheme in schemes:
         cells = [row[scheme] for row in rest if scheme in row]
         total = Cell(sum(c.cases for c in cells), sum(c.compared for c in cells), sum(c.suspicious for c in cells))
         text.append(" ")
-        text.append(fit(heat_cell(total), width - 1, right=True), "dim")
+        text.append(fit(heat_cell(total, whole=width < len(" 52.7%")), width - 1, right=True), "dim")
     return text
 
 

@@ -38,7 +38,18 @@ KIND_STYLES = {
     "metamorphic": "yellow",
     "nan-propagation": "bright_yellow",
 }
-UNIT_SHORT = {"elements": "elem", "bytes": "B"}
+UNIT_SHORT = {"elements": "elem", "bytes": "B", "relative": "rel", "absolute": "abs", "outputs": "out"}
+KIND_SHORT = {
+    "out-of-memory": "oom",
+    "calibration": "calib",
+    "metamorphic": "meta",
+    "nan-propagation": "nan",
+    "output-count": "outputs",
+    "invoke-error": "invoke",
+    "allocate-error": "alloc",
+    "converter-error": "convert",
+}
+"""Kinds in seven cells, for small terminals."""
 HEAT = ((0.10, "bold white on dark_red"), (0.02, "bold black on orange3"), (0.0, "black on khaki3"))
 """Share of suspicious cases from which a cell takes the style; exactly zero stays plain."""
 # Colour sequences, title and link sequences, and two-byte escapes, as a native log may hold them.
@@ -109,6 +120,11 @@ def ago(iso: str, now: datetime | None) -> str:
     return span((now - time).total_seconds())
 
 
+def short_ago(iso: str, now: datetime | None) -> str:
+    """`ago` in at most four cells: `3m`, `12h`, `400d`."""
+    return ago(iso, now).replace(" min", "m").replace(" ", "")
+
+
 def count(n: float) -> str:
     """A whole number with thousands separated: `45,123`."""
     return f"{int(n):,}" if math.isfinite(n) else UNKNOWN
@@ -174,7 +190,7 @@ def short_severity(value: float, unit: str) -> str:
         return severity(value, unit)
     if not math.isfinite(value):
         shown = str(value)
-    elif abs(value) >= 1000:
+    elif abs(value) >= 1000 or 0 < abs(value) < 0.01:
         mantissa, _, exponent = f"{value:.0e}".partition("e")
         shown = f"{mantissa}e{int(exponent)}"
     else:
@@ -189,6 +205,11 @@ def _signal(value: float) -> str:
         return signal.Signals(int(value)).name
     except (ValueError, OverflowError):
         return f"signal {number(value)}"
+
+
+def short_kind(kind: str) -> str:
+    """A kind in a few cells."""
+    return KIND_SHORT.get(kind, kind)
 
 
 def kind_rank(kind: str) -> int:
@@ -239,8 +260,8 @@ def heat_style(share: float) -> str:
     return next(style for least, style in HEAT if share >= least)
 
 
-def heat_cell(cell: Cell | None, *, worst: bool = False) -> str:
-    """What a heat map cell says: the suspicious share, with `worst` how bad the worst was.
+def heat_cell(cell: Cell | None, *, worst: bool = False, whole: bool = False) -> str:
+    """What a heat map cell says: the suspicious share, with `worst` how bad the worst was, with `whole` in 3 cells.
 
     Nothing asked for is blank, nothing compared yet is `·`.
     """
@@ -249,6 +270,9 @@ def heat_cell(cell: Cell | None, *, worst: bool = False) -> str:
     if not cell.compared:
         return "·"
     share = percent(cell.suspicious / cell.compared)
+    if whole:
+        part = 100 * cell.suspicious / cell.compared
+        return "<1" if 0 < part < 1 else str(int(part))
     if not worst or not cell.suspicious or not cell.worst > 0:
         return share
     return f"{share} {short_severity(cell.worst, cell.unit)}"

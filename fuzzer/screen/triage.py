@@ -14,23 +14,27 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.hiding import Hidden, Hider
-from fuzzer.screen.detail import PAGES, page, stamp
-from fuzzer.screen.jobs import Job, Jobs
-from fuzzer.screen.lines import cut, joined, line
-from fuzzer.screen.listing import View, caption, columns
+from fuzzer.screen.deciding import Deciding
+from fuzzer.screen.detail import JOBS, PAGES, REPORT, page, stamp
+from fuzzer.screen.doing import Doing
+from fuzzer.screen.job_page import REPORT as REPORT_JOB
+from fuzzer.screen.keys_in_turn import KeysInTurn
+from fuzzer.screen.lines import Lines, cut, joined, line, wrapped
+from fuzzer.screen.listing import View, caption, columns, why_empty
 from fuzzer.screen.source import UNREADABLE, TriageSource
 from fuzzer.screen.stats import headline, statistics
-from fuzzer.screen.text import one_line, span
+from fuzzer.screen.text import one_line
 from fuzzer.screen.triage_keys import bindings, footer, help_text
-from fuzzer.screen.triage_widgets import CSS, Ask, AskOriginal, FindingList, Help
+from fuzzer.screen.triage_widgets import CSS, FindingList, Help
 
 REFRESH_S = 2.0
 JOB_POLL_S = 0.25
@@ -39,20 +43,15 @@ SIDE_BY_SIDE = 130
 """From this width on the detail stands beside the list, below that under it."""
 MIN_HEIGHT = 18
 """A lower terminal has no room for statistics beside findings."""
-SPINNER = "|/-\\"
-NO_FINDINGS = (
-    "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
-    "This screen shows what it finds by itself."
-)
-NO_OTHERS = "All findings are off the main list.\nPress h to show them."
-NO_MATCH = "No finding matches the filter.\nPress Esc to show all of them."
+MESSAGE_ROWS = 3
+"""A path or a reason may need more than a line of 80 cells."""
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class TriageApp(App[None]):
+class TriageApp(KeysInTurn):
     """`python -m fuzzer triage`."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -69,11 +68,14 @@ class TriageApp(App[None]):
         super().__init__()
         self._hider = hider or Hider()
         self._hidden: dict[str, Hidden] = {}
-        self._source = source
+        self.source = source
+        """Where findings come from and decisions go."""
         self._now = now
         self._clock = clock
-        self._jobs = Jobs(clock)
-        self._findings: list[Finding] = []
+        self._deciding = Deciding(self)
+        self._doing = Doing(self, clock)
+        self.findings: list[Finding] = []
+        """All that were read last."""
         self._snapshot: Snapshot | None = None
         self._view = View()
         self._page = 0
@@ -81,9 +83,11 @@ class TriageApp(App[None]):
         self._message = ""
         self._message_until = 0.0
         self._problem = ""
+        self._warnings: list[str] = []
         self._stats_on = True
         self._leaving = False
         self._head, self._stats, self._keys = Static(id="head"), Static(id="stats"), Static(id="keys")
+        self._warning = Static(id="warning")
         self._caption, self._columns = Static(id="caption"), Static(id="columns")
         self._list = FindingList(id="list")
         self._search = Input(placeholder="words; Enter keeps, Esc clears", id="search")
@@ -95,6 +99,7 @@ class TriageApp(App[None]):
     def compose(self) -> ComposeResult:
         """Head, statistics, list and detail, keys."""
         yield self._head
+        yield self._warning
         yield self._stats
         with Container(id="body"):
             with Vertical(id="left"):
@@ -138,14 +143,23 @@ class TriageApp(App[None]):
         if not self._standing:
             return
         try:
-            self._findings = list(self._source.findings())
-            self._hidden = {f.id: hidden for f in self._findings if (hidden := self._hider(f)) is not None}
-            self._snapshot = self._source.snapshot()
+            self.findings = list(self.source.findings())
+            self._hidden = {f.id: hidden for f in self.findings if (hidden := self._hider(f)) is not None}
             self._problem = ""
         except UNREADABLE as broken:
             # What was read before stays on the screen: it is more use than nothing.
             self._problem = f"can't read the findings: {broken}"
+        self._warnings = [unread] if (unread := self.source.unread()) else []
+        try:
+            self._snapshot = self.source.snapshot()
+        except UNREADABLE as broken:
+            self._warnings.append(f"no statistics: {broken}")
         self._draw()
+
+    @property
+    def selected(self) -> Finding | None:
+        """The finding that keys act on."""
+        return self._list.selected
 
     def _draw(self) -> None:
         if not self._standing:
@@ -158,32 +172,32 @@ class TriageApp(App[None]):
 
     def _draw_list(self) -> None:
         hiding = {id_: hidden.why for id_, hidden in self._hidden.items()}
-        rows = self._view.pick(self._findings, hiding)
-        empty = (NO_MATCH if self._view.filtered else NO_OTHERS) if self._findings else NO_FINDINGS
-        self._list.show(rows, self._now(), empty, hiding)
+        rows = self._view.pick(self.findings, hiding)
+        self._list.show(rows, self._now(), why_empty(self._view, self.findings), hiding)
         width = self._list.size.width or self.size.width
-        self._caption.update(caption(self._view, len(rows), self._findings, width, hiding))
+        self._caption.update(caption(self._view, len(rows), self.findings, width, hiding))
         self._columns.update(columns(width) if rows else line())
 
     def _draw_head(self) -> None:
         width = self.size.width
+        rows: Lines = []
         if self._problem:
-            text = line((f" {self._problem}", "bold white on red"))
-        elif self._message:
-            text = line((f" {self._message}", "bold reverse"))
-        elif job := self._jobs.current:
-            turn = SPINNER[int(self._clock() / JOB_POLL_S) % len(SPINNER)]
-            more = f", {self._jobs.waiting} more waiting" if self._jobs.waiting else ""
-            text = line((f" {turn} {job.verb} {span(self._jobs.elapsed_s())}{more}: ", "bold"), job.title)
-        else:
-            text = line((" triage  ", "bold"), headline(self._snapshot, self._now()))
-        self._head.update(cut(text, width))
+            rows += wrapped(f" {self._problem}", width, MESSAGE_ROWS, "bold white on red")
+        if self._message:
+            rows += wrapped(f" {self._message}", width, MESSAGE_ROWS, "bold reverse")
+        elif not rows:
+            doing = self._doing.headline()
+            rows = [cut(doing or line((" triage  ", "bold"), headline(self._snapshot, self._now())), width)]
+        self._head.update(joined(rows))
+        self._warning.display = bool(self._warnings)
+        warnings = [row for text in self._warnings for row in wrapped(f" {text}", width, 2, "yellow")]
+        self._warning.update(joined(warnings))
 
     def _draw_stats(self) -> None:
-        shown = self._stats_on and self.size.height >= MIN_HEIGHT
+        shown = self._stats_on and self.size.height >= MIN_HEIGHT and not self._reading
         self._stats.display = shown
-        # A third of the screen: enough for every pattern on a tall one, for the worst five on 24 lines.
-        rows = min(14, max(4, self.size.height // 3))
+        # A quarter of the screen: enough for many patterns on a tall one, for the worst three on 24 lines.
+        rows = min(14, max(6, self.size.height // 4))
         if shown:
             self._stats.update(joined(statistics(self._snapshot, self.size.width, rows)))
 
@@ -193,35 +207,40 @@ class TriageApp(App[None]):
         for i, name in enumerate(PAGES):
             names.append(f" {i + 1} {name} ", "bold reverse" if i == self._page else "")
         self._tabs.update(names)
-        finding = self._list.selected
+        finding = self.selected
         if finding is None:
             self._drawn = None
             self._text.update(Text("Nothing is selected.", style="dim"))
             return
         try:
-            folder = self._source.files(finding.id)
+            folder = self.source.files(finding.id)
         except UNREADABLE as broken:
             self._drawn = None
             self._text.update(Text(f"No folder: {one_line(str(broken))}", style="yellow"))
             return
-        drawn = (self._page, finding, stamp(folder))
+        jobs = self._doing.jobs.of(finding.id)
+        # What the pages of jobs and of the report show of jobs; no other page has to be drawn anew for them.
+        state = [(job.verb, job.started, job.outcome, len(job.life.lines), list(job.life.lines)[-1:]) for job in jobs]
+        drawn = (self._page, finding, stamp(folder), state if self._page in (JOBS, REPORT) else None)
         if self._drawn != drawn:
             self._drawn = drawn
-            self._text.update(page(PAGES[self._page], finding, folder, self._now(), self._hidden.get(finding.id)))
+            hidden = self._hidden.get(finding.id)
+            self._text.update(page(PAGES[self._page], finding, folder, self._now(), hidden, jobs))
 
     def _tick(self) -> None:
         if not self._standing:
             return
-        ended = self._jobs.poll()
-        if ended:
+        if self._doing.poll():
             self._leaving = False
-            self._say(f"{ended.verb} {'failed: ' if ended.failed else 'done: '}{ended.outcome} ({ended.title})")
             self.reload()
+        elif self._page == JOBS:
+            self._draw_page()
         if self._message and self._clock() > self._message_until:
             self._message = ""
+            self._leaving = False  # the question is gone, so is the answer
         self._draw_head()
 
-    def _say(self, message: str) -> None:
+    def say(self, message: str) -> None:
         self._message = one_line(message)
         self._message_until = self._clock() + MESSAGE_S
         self._draw_head()
@@ -239,11 +258,16 @@ class TriageApp(App[None]):
 
     @property
     def _reading(self) -> bool:
-        return self.screen.has_class("reading")
+        return self.screen_stack[0].has_class("reading")
 
     def _read(self, on: bool) -> None:
         self.screen.set_class(on, "reading")
-        (self._scroll if on else self._list).focus()
+        self._draw_stats()
+        self._focus(self._scroll if on else self._list)
+
+    def _focus(self, widget: Widget) -> None:
+        """At once, so that the next key goes there: `Widget.focus` would wait its turn."""
+        self.screen_stack[0].set_focus(widget)
 
     def on_key(self, event: events.Key) -> None:
         """A message goes with the next key. In the page j and k scroll, and Enter goes back as it came."""
@@ -254,6 +278,7 @@ class TriageApp(App[None]):
             self._scroll.scroll_relative(y=1 if event.key == "j" else -1, animate=False)
         elif event.key == "enter":
             self._read(not self._reading)
+            event.prevent_default()  # or the list, which has the focus now, would open it again
 
     def action_page(self, number: int) -> None:
         """Opens one of the pages."""
@@ -275,7 +300,7 @@ class TriageApp(App[None]):
         self._read(False)
         self._search.add_class("open")
         self._search.value = self._view.search
-        self._search.focus()
+        self._focus(self._search)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The list follows every letter."""
@@ -286,14 +311,14 @@ class TriageApp(App[None]):
         """Enter keeps the words and goes back to the list."""
         if event.input.id == "search":
             event.input.remove_class("open")
-            self._list.focus()
+            self._focus(self._list)
 
     def action_step_back(self) -> None:
         """Esc: out of the search, out of the page, then out of the filters."""
         if self._search.has_class("open"):
             self._search.remove_class("open")
             self._show(replace(self._view, search=""))
-            self._list.focus()
+            self._focus(self._list)
         elif self._reading:
             self._read(False)
         else:
@@ -305,11 +330,11 @@ class TriageApp(App[None]):
 
     def action_filter_state(self) -> None:
         """The next state."""
-        self._show(self._view.next_state(self._findings))
+        self._show(self._view.next_state(self.findings))
 
     def action_filter_kind(self) -> None:
         """The next kind."""
-        self._show(self._view.next_kind(self._findings))
+        self._show(self._view.next_kind(self.findings))
 
     def action_hidden(self) -> None:
         """What is off the main list."""
@@ -324,93 +349,49 @@ class TriageApp(App[None]):
         """Every key."""
         self.push_screen(Help(help_text()))
 
-    # --- deciding -----------------------------------------------------------------------------------------
+    # --- deciding and doing -------------------------------------------------------------------------------
 
     def action_mark(self, state: str) -> None:
-        """Marks the selected finding; known and reported ask for a note first."""
-        finding, wanted = self._list.selected, State(state)
-        if finding is None:
-            self._say("there is no finding to mark")
-        elif wanted is State.REPORTED:
-            self._ask_note(finding, wanted, "Reported where? (link)")
-        elif wanted is State.KNOWN:
-            self._ask_note(finding, wanted, "Known from where? (link or a few words)")
-        else:
-            self._mark(finding, wanted, finding.note)
+        """Marks the selected finding."""
+        self._deciding.mark(State(state))
 
     def action_note(self) -> None:
-        """Asks for a note and keeps the state."""
-        if finding := self._list.selected:
-            self._ask_note(finding, State(finding.state), "Note")
-        else:
-            self._say("there is no finding to write a note on")
-
-    def _ask_note(self, finding: Finding, state: State, question: str) -> None:
-        def answered(note: str | None) -> None:
-            if note is not None:
-                original = finding.duplicate_of if state is State.DUPLICATE else ""
-                self._mark(finding, state, note, original)
-
-        self.push_screen(Ask(question, finding.title, finding.note), answered)
+        """Writes or changes the note."""
+        self._deciding.note()
 
     def action_duplicate(self) -> None:
-        """Asks which finding the selected one is a duplicate of."""
-        finding = self._list.selected
-        others = [f for f in self._findings if finding and f.id != finding.id and f.state != State.DUPLICATE]
-        if finding is None or not others:
-            self._say("there is no other finding this could be a duplicate of")
-            return
-        marked = finding
+        """Marks the selected finding as a duplicate."""
+        self._deciding.duplicate()
 
-        def answered(original: str | None) -> None:
-            if original is not None:
-                self._mark(marked, State.DUPLICATE, marked.note, original)
-
-        self.push_screen(AskOriginal(finding, others), answered)
-
-    def _mark(self, finding: Finding, state: State, note: str, duplicate_of: str = "") -> None:
-        try:
-            self._source.mark(finding.id, state, note, duplicate_of)
-        except UNREADABLE as broken:
-            self._say(f"not saved: {broken}")
-            return
-        what = f"duplicate of {duplicate_of}" if duplicate_of else state.value
-        self.reload()
-        self._say(f"saved as {what}: {finding.title}")
-
-    # --- doing --------------------------------------------------------------------------------------------
-
-    def action_replay(self) -> None:
-        """Replays the selected finding beside the screen."""
-        self._start("replay", self._source.replay)
-
-    def action_minimise(self) -> None:
-        """Minimises the selected finding beside the screen."""
-        self._start("minimise", self._source.minimize)
-
-    def _start(self, verb: str, work: Callable[[str], str]) -> None:
-        finding = self._list.selected
-        if finding is None:
-            self._say(f"there is no finding to {verb}")
-        elif self._jobs.add(Job(verb, finding.id, finding.title, work)):
+    def action_start(self, verb: str) -> None:
+        """Runs something beside the screen."""
+        if self._doing.start(verb):
             self._message = ""
             self._draw_head()
-        else:
-            self._say(f"{verb} of this finding is already under way")
+
+    def action_report(self) -> None:
+        """Opens the report on the whole screen and writes the one that is ready to send."""
+        if self._doing.start(REPORT_JOB):
+            self.action_page(REPORT)
+            self._read(True)
+
+    def action_stop(self) -> None:
+        """Stops what runs."""
+        self._doing.stop()
 
     def action_path(self) -> None:
         """Shows the folder of the selected finding and copies its path where the terminal can."""
-        if finding := self._list.selected:
-            path = str(self._source.files(finding.id))
-            self.copy_to_clipboard(path)
-            self._say(f"{path}  (copied, if the terminal allows it)")
-        else:
-            self._say("there is no finding to show the folder of")
+        self._doing.show_path()
 
     def action_leave(self) -> None:
         """Quits; asks once when that would cut a job short."""
-        if self._jobs.current and not self._leaving:
+        running = self._doing.jobs.current
+        if running and not self._leaving:
             self._leaving = True
-            self._say(f"{self._jobs.current.verb} is running: press q again to quit and drop it")
+            self.say(f"{running.verb} is running: press q again to quit and stop it")
         else:
             self.exit()
+
+    def on_unmount(self) -> None:
+        """Nothing that was started here outlives the screen."""
+        self._doing.jobs.close()

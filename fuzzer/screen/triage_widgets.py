@@ -27,7 +27,8 @@ from fuzzer.screen.text import one_line
 
 CSS = """
 Screen { overflow: hidden; }
-#head { height: 1; background: $primary-background; }
+#warning { height: auto; }
+#head { height: auto; background: $primary-background; }
 #stats { height: auto; }
 #body { height: 1fr; layout: horizontal; }
 #left { width: 1fr; }
@@ -43,7 +44,7 @@ Screen { overflow: hidden; }
 .stacked #body { layout: vertical; }
 .stacked #left { height: 1fr; width: 100%; }
 .stacked #right { height: 1fr; width: 100%; border-left: none; }
-.reading #left, .reading #stats { display: none; }
+.reading #left { display: none; }
 .reading #right { border-left: none; }
 Ask, AskOriginal, Help { align: center middle; }
 .dialog { width: 90%; max-width: 100; height: auto; padding: 0 2; border: round $primary;
@@ -152,7 +153,21 @@ class FindingList(ScrollView, can_focus=True):
         return strip.extend_cell_length(width).crop(0, width).apply_style(self.rich_style)
 
 
-class Ask(ModalScreen[str | None]):
+class Question(ModalScreen[str | None]):
+    """Something that is answered in its `Input`; keys that are typed before it is there are not lost."""
+
+    def on_mount(self) -> None:
+        """The answer can be typed."""
+        self.set_focus(self.query_one(Input))
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that came while there was no focus yet."""
+        if self.focused is None and event.is_printable and event.character:
+            self.query_one(Input).insert_text_at_cursor(event.character)
+            event.stop()
+
+
+class Ask(Question):
     """Asks for one line of text; `None` when the person changed their mind."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "cancel")]
@@ -166,7 +181,8 @@ class Ask(ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Static(Text(self._question, style="bold"))
             yield Static(line((one_line(self._about), "dim")))
-            yield Input(self._value, id="answer")
+            # Nothing selected: the first letter typed would wipe out the note that is there.
+            yield Input(self._value, id="answer", select_on_focus=False)
             yield Static(Text("Enter accepts, Esc cancels", style="dim"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -174,7 +190,7 @@ class Ask(ModalScreen[str | None]):
         self.dismiss(event.value.strip())
 
 
-class AskOriginal(ModalScreen[str | None]):
+class AskOriginal(Question):
     """Asks which finding the selected one is a duplicate of: pick from the list, or type an id or words."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -203,7 +219,7 @@ class AskOriginal(ModalScreen[str | None]):
         """The list takes no focus: keys go to the text, arrows move the choice."""
         self.query_one(OptionList).can_focus = False
         self._narrow("")
-        self.query_one(Input).focus()
+        super().on_mount()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrows the choices down."""

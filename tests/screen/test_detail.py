@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from fuzzer.screen.demo_data import HOSTILE, NOW, demo_findings, write_files
+from fuzzer.screen.demo_data import HOSTILE, NOW, VERSIONS, demo_findings, write_files
 from fuzzer.screen.detail import MAX_READ_BYTES, PAGES, page, stamp
 
 FINDING = demo_findings()[1]
 FILES = ("verdict.json", "report.md", "minimal.json", "case.json", "repro.py", "log.txt")
+KEYS = st.sampled_from(["nodes", "inputs", "outputs", "op", "operands", "attrs", "weights", "stack", "log", "model"])
 DEEP = "[" * 900 + "]" * 900
 
 
@@ -42,7 +45,15 @@ def folder(tmp_path: Path) -> Path:
         ("report", ["# invoke crash", "## To reproduce"]),
         (
             "graph",
-            ["x0 = input  float32[1,8,8,3]", "n1 = add(n0, x0)", "const_rank=1", "scheme=int8", "return n1"],
+            [
+                "x0 = input  float32[1,8,8,3]",
+                "n1 = add(n0, x0)",
+                "├─╯",
+                "◎",
+                "const_rank=1",
+                "scheme=int8",
+                "return n1",
+            ],
         ),
         ("repro.py", ["@tf.function", "return tf.add(n0, x0)"]),
         ("log", ["F0000 check failed", "SIGABRT"]),
@@ -55,9 +66,20 @@ def test_every_page(folder: Path, name: str, wanted: list[str]) -> None:
         assert piece in shown
 
 
-@pytest.mark.parametrize("name", PAGES)
+FILE_PAGES = [name for name in PAGES if name != "jobs"]
+
+
+@pytest.mark.parametrize("name", FILE_PAGES)
 def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
-    assert "is missing" in text(name, tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    assert "is missing" in text(name, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", FILE_PAGES)
+def test_a_deleted_folder_leaves_what_the_journal_knows(tmp_path: Path, name: str) -> None:
+    shown = text(name, tmp_path / "gone")
+    assert "Its folder is gone" in shown and "was deleted or moved" in " ".join(shown.split())
+    assert FINDING.title in shown and FINDING.id in shown and VERSIONS[:17] in shown
 
 
 @pytest.mark.parametrize(
@@ -78,7 +100,7 @@ def test_damaged_files_never_raise(folder: Path, name: str, damage: bytes) -> No
 def test_folders_in_place_of_files(tmp_path: Path) -> None:
     for file in FILES:
         (tmp_path / file).mkdir()
-    for name in PAGES:
+    for name in FILE_PAGES:
         assert "can't be read" in text(name, tmp_path)
 
 
@@ -110,3 +132,20 @@ def test_stamp_changes_with_the_files(folder: Path) -> None:
     (folder / "report.md").write_text("longer than before" * 100)
     assert stamp(folder) != before
     assert stamp(folder / "gone") == ()
+
+
+json_trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_trees, json_trees)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_files_edited_by_hand_never_raise(folder: Path, verdict: Any, case: Any) -> None:
+    model = case if isinstance(case, dict) else {}
+    (folder / "verdict.json").write_text(json.dumps({"evidence": verdict, "message": verdict}))
+    (folder / "minimal.json").write_text(json.dumps({"model": model, **model}))
+    for name in ("difference", "graph"):
+        assert text(name, folder).strip()

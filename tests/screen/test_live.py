@@ -192,7 +192,7 @@ def test_statistics_on_80x24_show_all_parts() -> None:
     for wanted in (
         "relu_max_pool",
         "16.7%",
-        "6 more patterns",
+        "7 more",
         "litert",
         "0.4%",
         "findings",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -11,12 +10,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from fuzzer.errors import UserError
 from fuzzer.findings.finding import Finding, State
 from fuzzer.screen.demo_data import HOSTILE, NOW, DemoSource
 from fuzzer.screen.triage import TriageApp
 from fuzzer.screen.triage_keys import SECTIONS, footer
-from fuzzer.screen.triage_widgets import Ask, AskOriginal, FindingList, Help
+from fuzzer.screen.triage_widgets import FindingList, Help
 
 Steps = Callable[[Pilot[None], DemoSource], Awaitable[None]]
 
@@ -79,11 +77,12 @@ def test_80x24_shows_statistics_list_detail_and_keys(source: DemoSource) -> None
         shown = screen(pilot)
         for wanted in (
             "campaign running",
-            "suspicious share",
+            "suspicious %",
             "relu_max_pool",
             "16.7%",
             "tf-xnnpack",
-            "crash 24",
+            "discovery 93 features/min",
+            "findings     12 ",
             "12 findings",
             "▸",
             "SIGSEGV",
@@ -94,9 +93,9 @@ def test_80x24_shows_statistics_list_detail_and_keys(source: DemoSource) -> None
         ):
             assert wanted in shown, wanted
         await press(pilot, "g")
-        assert "suspicious share" not in screen(pilot)
+        assert "suspicious %" not in screen(pilot)
         await press(pilot, "g")
-        assert "suspicious share" in screen(pilot)
+        assert "suspicious %" in screen(pilot)
 
     drive(source, steps)  # fmt: skip
 
@@ -172,77 +171,6 @@ def test_search(source: DemoSource) -> None:
     drive(source, steps)
 
 
-@pytest.mark.parametrize(("key", "state"), [("x", State.FIXED), ("n", State.NEW)])
-def test_marks_without_a_question_keep_the_note(source: DemoSource, key: str, state: State) -> None:
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        await press(pilot, "slash")
-        await type_text(pilot, "issues")
-        await press(pilot, "enter")
-        finding = selected(pilot)
-        await press(pilot, key)
-        assert source.marks == [(finding.id, state, finding.note, "")]
-        assert finding.note
-        assert selected(pilot).state == state
-
-    drive(source, steps)
-
-
-@pytest.mark.parametrize(("key", "state"), [("K", State.KNOWN), ("R", State.REPORTED), ("e", State.NEW)])
-def test_marks_with_a_note(source: DemoSource, key: str, state: State) -> None:
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        finding = selected(pilot)
-        await press(pilot, key)
-        assert isinstance(pilot.app.screen, Ask)
-        assert finding.title in screen(pilot)
-        await type_text(pilot, "see tf/1234")
-        await press(pilot, "enter")
-        assert source.marks == [(finding.id, state, "see tf/1234", "")]
-        assert "see tf/1234" in screen(pilot)
-        await press(pilot, key, "escape")
-        assert len(source.marks) == 1
-
-    drive(source, steps)
-
-
-def test_duplicate_from_the_list_and_by_id(source: DemoSource) -> None:
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        finding = selected(pilot)
-        original = source.list[4]
-        await press(pilot, "d")
-        assert isinstance(pilot.app.screen, AskOriginal)
-        await type_text(pilot, original.id[:8])
-        await press(pilot, "enter")
-        assert source.marks[-1] == (finding.id, State.DUPLICATE, "", original.id)
-        await press(pilot, "e", "h", "i", "enter")
-        assert source.marks[-1] == (finding.id, State.DUPLICATE, "hi", original.id)
-        await press(pilot, "j", "d", "down", "down", "up", "enter")
-        assert source.marks[-1][1] == State.DUPLICATE
-        assert source.marks[-1][3] not in ("", source.marks[-1][0], finding.id)
-        await press(pilot, "d", "z", "z", "z", "enter")
-        assert isinstance(pilot.app.screen, AskOriginal)  # nothing fits: still asking
-        await press(pilot, "escape")
-        assert len(source.marks) == 3
-
-    drive(source, steps)
-
-
-@pytest.mark.parametrize(
-    "problem",
-    [OSError(28, "No space left on device"), UserError("the journal is read-only")],
-    ids=["disk", "user"],
-)
-def test_a_mark_that_can_not_be_saved_says_so(source: DemoSource, problem: Exception) -> None:
-    def full(id: str, state: State, note: str, duplicate_of: str = "") -> None:
-        raise problem
-
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        await press(pilot, "x")
-        assert f"not saved: {problem}" in screen(pilot)
-
-    source.mark = full  # type: ignore[method-assign]
-    drive(source, steps)
-
-
 async def until(pilot: Pilot[None], text: str) -> None:
     for _ in range(200):
         await pilot.pause(0.05)
@@ -251,62 +179,17 @@ async def until(pilot: Pilot[None], text: str) -> None:
     raise AssertionError(f"{text!r} never came:\n{screen(pilot)}")
 
 
-def test_jobs_run_beside_the_screen_one_after_the_other(source: DemoSource) -> None:
-    gate = threading.Event()
-
-    def wait(id: str) -> str:
-        gate.wait(20)
-        return "reproduced, 5 of 5 fresh runs"
-
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        finding = selected(pilot)
-        await press(pilot, "r", "r", "m", "j")
-        await until(pilot, "1 more waiting")
-        assert selected(pilot).id != finding.id  # the screen goes on meanwhile
-        assert source.jobs == []
-        gate.set()
-        await until(pilot, "replay done: reproduced, 5 of 5")
-        await until(pilot, "minimise done: smaller")
-        assert source.jobs == [("minimize", finding.id)]
-
-    source.replay = wait  # type: ignore[method-assign]
-    drive(source, steps)
-
-
-def test_a_job_that_fails_says_so_and_quitting_asks_once(source: DemoSource) -> None:
-    def broken(id: str) -> str:
-        raise RuntimeError("[bold]no executor[/]")
-
-    def slow(id: str) -> str:
-        threading.Event().wait(30)
-        return ""
-
-    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        await press(pilot, "r")
-        await until(pilot, "replay failed: RuntimeError: [bold]no executor[/]")
-        source.minimize = slow  # type: ignore[method-assign]
-        await press(pilot, "m", "q")
-        assert "press q again" in screen(pilot)
-        assert pilot.app.is_running
-        await press(pilot, "q")
-
-    source.replay = broken  # type: ignore[method-assign]
-    began = time.monotonic()
-    drive(source, steps)
-    assert time.monotonic() - began < 20  # quitting does not wait for the job
-
-
 def test_no_findings_says_what_to_do(tmp_path: Path) -> None:
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         assert "No findings yet." in screen(pilot)
         assert "python -m fuzzer --minutes 10" in screen(pilot)
-        for key in ("r", "m", "d", "K", "R", "x", "n", "e", "y"):
+        for key in ("r", "m", "p", "o", "d", "K", "R", "x", "F", "n", "e", "y"):
             await press(pilot, key)
             assert "there is no" in screen(pilot)
         await press(pilot, "j", "k", "enter", "end", "s", "f", "t")
         source.current = None
         await pilot.app.run_action("reload")
-        assert source.marks == source.jobs == []
+        assert not source.marks and not source.jobs
 
     drive(DemoSource(tmp_path, 0), steps)
 
@@ -359,6 +242,7 @@ def test_a_refresh_keeps_the_scroll_of_the_page(source: DemoSource) -> None:
 def test_missing_files_are_said_in_the_page(source: DemoSource) -> None:
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         lost = source.list[6]
+        source.files(lost.id).mkdir()
         await press(pilot, "slash")
         await type_text(pilot, lost.id)
         await press(pilot, "enter", "enter")
@@ -446,3 +330,50 @@ def test_help_names_every_key(source: DemoSource) -> None:
 def test_the_footer_fits_two_lines_of_80() -> None:
     assert len(footer(80)) == 2
     assert all(line.cell_len <= 81 for line in footer(80))
+
+
+def test_resizing_keeps_everything(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "j", "j", "3")
+        kept = selected(pilot)
+        for width, height in ((200, 60), (40, 12), (10, 4), (1, 1), (131, 24), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            rows = screen(pilot).splitlines()
+            assert len(rows) == height and all(len(row) <= width for row in rows)
+            assert selected(pilot) == kept
+        assert "n0 = relu(x0)" in screen(pilot) and "q quit" in screen(pilot)
+        # In the middle of a question, too.
+        await press(pilot, "K", "h", "i")
+        await pilot.resize_terminal(30, 10)
+        await pilot.resize_terminal(120, 40)
+        await press(pilot, "enter")
+        assert source.marks == [(kept.id, State.KNOWN, "hi", "")]
+        assert "hi" in screen(pilot)
+
+    drive(source, steps)
+
+
+def test_reading_takes_the_whole_screen_and_gives_it_back(source: DemoSource) -> None:
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "enter")
+        assert "suspicious %" not in screen(pilot) and "12 findings" not in screen(pilot)
+        await press(pilot, "enter")
+        assert "suspicious %" in screen(pilot) and "12 findings" in screen(pilot)
+
+    drive(source, steps)
+
+
+def test_without_colour_all_is_grey_and_still_marked(source: DemoSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        for page in "1346":
+            await press(pilot, page)
+            styles = [s.style for row in pilot.app.screen._compositor.render_strips() for s in row if s.style]
+            colours = {c.get_truecolor() for style in styles for c in (style.color, style.bgcolor) if c is not None}
+            assert colours and all(red == green == blue for red, green, blue in colours)
+        marked = [row for row in screen(pilot).splitlines() if row.startswith("▸ ")]
+        assert len(marked) == 1 and "SIG" in marked[0]
+
+    drive(source, steps)
