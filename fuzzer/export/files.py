@@ -15,7 +15,6 @@ from pathlib import Path
 from fuzzer.disk import write_atomic, write_json
 from fuzzer.errors import UserError
 from fuzzer.export.pytest_text import NoTestError, regression_test, test_name
-from fuzzer.findings import layout
 from fuzzer.findings.finding import Finding
 
 MANIFEST = ".exported-tests.json"
@@ -43,19 +42,15 @@ def pytest_report_header():
 """A file of its own so that tests stay one thing each; a test that is taken alone does without."""
 _README = """# Regression tests
 
-One file a defect, each standing alone: TensorFlow and NumPy, LiteRT, tf-keras or tensorflow-model-optimization where the
-defect is about them, and pytest. A test fails while its defect is there and passes once it is mended. What kills the
-process runs in a process of its own, with a time limit. `conftest.py` keeps the tests on the CPU and is no
+One file a defect, each standing alone: TensorFlow and NumPy; LiteRT, tf-keras or tensorflow-model-optimization where
+the defect is about them; and pytest. A test fails while its defect is there and passes once it is mended. What kills
+the process runs in a process of its own, with a time limit. `conftest.py` keeps the tests on the CPU and is no
 precondition: any file can be dropped into another tree.
 
     pip install pytest tensorflow ai-edge-litert
     pytest .
-    pytest {example}
 
-"Another error", or "cannot tell", means that something failed which the test is not about.
-
-| file | defect |
-| --- | --- |
+Each file begins with its defect's title. "This test cannot tell" means that something failed which it is not about.
 """
 
 
@@ -87,7 +82,7 @@ def export(crashes: Path, findings: Sequence[Finding], folder: Path) -> Exported
 def _texts(crashes: Path, findings: Sequence[Finding]) -> tuple[dict[str, str], list[tuple[Finding, str]]]:
     """File names and texts, and what could not be told."""
     texts: dict[str, str] = {}
-    rows, left_out = [], []
+    left_out = []
     for finding in findings:
         try:
             script = (crashes / finding.path / "repro.py").read_text()
@@ -99,41 +94,41 @@ def _texts(crashes: Path, findings: Sequence[Finding]) -> tuple[dict[str, str], 
             left_out.append((finding, "its repro.py is no text"))
         except NoTestError as none:
             left_out.append((finding, str(none)))
-        else:
-            title = " ".join(layout.prose(finding.title, 120)).replace("|", "\\|").replace("`", "'")
-            rows.append(f"| `{name}` | {title} |")
     if texts:
         texts["conftest.py"] = CONFTEST
-        texts["README.md"] = _README.format(example=min(texts)) + "\n".join(sorted(rows)) + "\n"
+        texts["README.md"] = _README
     return texts, left_out
 
 
 def _write(folder: Path, texts: Mapping[str, str], left_out: Sequence[tuple[Finding, str]]) -> Exported:
-    digests = _manifest(folder)
-    written, kept, same = [], [], 0
+    ours = _manifest(folder)
+    new, kept, same = [], [], 0
     for name, text in texts.items():
         path = folder / name
         now = _digest(path.read_bytes()) if path.is_file() and not path.is_symlink() else ""
         if now == _digest(text.encode()):
             same += 1
-        elif path.is_symlink() or (path.exists() and now != digests.get(name)):
+        elif path.is_symlink() or (path.exists() and now not in ours.get(name, ())):
             kept.append(path)
-            continue
         else:
-            # The manifest first: a file that is there without its line would be taken for somebody else's.
-            digests[name] = _digest(text.encode())
-            write_json(folder / MANIFEST, {"schema": SCHEMA, "files": digests})
-            write_atomic(path, text, sync=False)
-            written.append(path)
-    return Exported(tuple(written), same, tuple(kept), tuple(left_out))
+            new.append(path)
+    # Both digests until all is written: however that ends, what is there is known to be ours.
+    digests = {path.name: [_digest(texts[path.name].encode())] for path in new}
+    if new:
+        between = {name: [*ours.get(name, ()), *digest] for name, digest in digests.items()}
+        write_json(folder / MANIFEST, {"schema": SCHEMA, "files": {**ours, **between}})
+        for path in new:
+            write_atomic(path, texts[path.name], sync=False)
+        write_json(folder / MANIFEST, {"schema": SCHEMA, "files": {**ours, **digests}})
+    return Exported(tuple(new), same, tuple(kept), tuple(left_out))
 
 
-def _manifest(folder: Path) -> dict[str, str]:
+def _manifest(folder: Path) -> dict[str, list[str]]:
     """The digests of what was written here; none when there is no manifest that can be read."""
     try:
         tree = json.loads((folder / MANIFEST).read_bytes())
         files = tree["files"] if tree["schema"] <= SCHEMA else {}
-        return {str(name): str(digest) for name, digest in files.items()}
+        return {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # nothing is known to be ours, so nothing is replaced
 
