@@ -42,10 +42,12 @@ def command(id_: str, crashes: Path, bounds: str, package: str | None, everythin
 
     store = FindingStore(crashes)
     finding = store.get(id_)
+    path = crashes / finding.path / "repro.py"
     try:
-        script = (crashes / finding.path / "repro.py").read_text()
+        script = path.read_text()
     except (OSError, UnicodeDecodeError) as missing:
-        raise UserError(f"{crashes / finding.path / 'repro.py'} cannot be read: {missing}") from missing
+        why = missing.strerror if isinstance(missing, OSError) else "it is no text"
+        raise UserError(f"{path} cannot be read: {why}; the finding's files were removed or damaged") from missing
     console = Console(highlight=False)
     with console.status("asking the package index"):
         bisector = Bisector(finding, script, package or "", bounds, again)
