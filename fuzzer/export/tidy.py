@@ -9,12 +9,12 @@ Rules: https://docs.astral.sh/ruff/formatter/black/ and the Black code style it 
 from __future__ import annotations
 
 import ast
-import io
 import keyword
 import re
 import tokenize
 from collections.abc import Sequence
 
+from fuzzer.export.tokens import tokens
 from fuzzer.export.wrapped import CLOSING, INDENT, OPENING, WIDTH, NoForm, parsed, wrap
 
 _SKIP = "  # fmt: skip"
@@ -134,11 +134,11 @@ def _header(lines: Sequence[str], indent: int) -> list[str]:
 def _joined(source: str) -> tuple[str, str, bool]:
     """A logical line as one line, the comment after it, and whether that loses nothing (a comment inside does)."""
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(source.strip() + "\n").readline))
+        found = tokens(source.strip() + "\n")
     except (tokenize.TokenError, IndentationError, SyntaxError):
         return source, "", False
-    comments = [t for t in tokens if t.type == tokenize.COMMENT]
-    words = [t for t in tokens if t.type not in _TRIVIA]
+    comments = [t for t in found if t.type == tokenize.COMMENT]
+    words = [t for t in found if t.type not in _TRIVIA]
     inside = [t for t in comments if words and t.start < words[-1].end]
     if inside or any(t.type == tokenize.STRING and "\n" in t.string for t in words):
         return source, "", False
@@ -151,7 +151,7 @@ def _joined(source: str) -> tuple[str, str, bool]:
             gap = "" if not i or last.string in OPENING or token.string in CLOSING else " "
         if _hugs(words, i):
             gap = ""
-        if token.string in CLOSING and last.string == "," and last.end[0] != token.start[0]:
+        if token.string in CLOSING and last.string == ",":
             text = text[:-1] if not _lone(text) else text
         text += gap + _spelled(token)
     return text, f"  {comments[-1].string}" if comments else "", True
@@ -189,8 +189,11 @@ def _spelled(token: tokenize.TokenInfo) -> str:
     text = token.string
     if token.type == tokenize.NUMBER and not text.lower().startswith("0x"):
         return text.lower().replace("e+", "e")
-    quoted = re.fullmatch(r"([bB]?)'((?:[^'\"\\]|\\[^'\"])*)'", text) if token.type == tokenize.STRING else None
-    return f'{quoted[1].lower()}"{quoted[2]}"' if quoted else text
+    quoted = re.fullmatch(r"([bBfF]?)'((?:[^'\"\\]|\\[^\"])*)'", text) if token.type == tokenize.STRING else None
+    if quoted is None or (quoted[1].lower() == "f" and "\\'" in text):
+        return text
+    body = quoted[2].replace("\\'", "'")
+    return f'{quoted[1].lower()}"{body}"'
 
 
 def _wrapped_statement(one: str, node: ast.stmt, indent: int) -> list[str]:

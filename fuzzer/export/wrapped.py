@@ -6,11 +6,12 @@ Works on the text, not on the syntax tree alone, so that numbers and strings sta
 from __future__ import annotations
 
 import ast
-import io
 import itertools
 import re
 import tokenize
 from collections.abc import Callable, Sequence
+
+from fuzzer.export.tokens import tokens
 
 WIDTH = 88
 """Columns; the default of `line-length` (https://docs.astral.sh/ruff/settings/#line-length)."""
@@ -126,8 +127,7 @@ def _exploded(head: str, pieces: Sequence[str], tail: str, indent: int) -> list[
 def _long_string(prefix: str, text: str, suffix: str, indent: int) -> list[str]:
     """A string that is too long: its pieces a line each, in brackets; a single one stays where that helps nothing."""
     pad = " " * indent
-    tokens = tokenize.generate_tokens(io.StringIO(text + "\n").readline)
-    pieces = [t.string for t in tokens if t.type == tokenize.STRING]
+    pieces = [t.string for t in tokens(text + "\n") if t.type == tokenize.STRING]
     if len(pieces) == 1 and indent + INDENT + len(pieces[0]) > WIDTH:
         return [f"{pad}{prefix}{text}{suffix}"]
     if len(pieces) > 1 and all(p[0] == '"' for p in pieces):
@@ -199,7 +199,7 @@ def parsed(text: str) -> ast.expr:
 def _scan(text: str, see: Callable[[str, int, int], None]) -> None:
     """Calls `see(character, column, depth)` for brackets and commas outside strings and a lambda's parameters."""
     depth, lambdas = 0, 0
-    for token in tokenize.generate_tokens(io.StringIO(f"({text}\n)\n").readline):
+    for token in tokens(f"({text}\n)\n"):
         lambdas += token.string == "lambda"
         if token.type != tokenize.OP:
             continue
