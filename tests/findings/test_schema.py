@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fuzzer.findings import Finding
@@ -29,3 +32,24 @@ def test_versions_that_never_were(version: int) -> None:
 
 def test_every_field_of_a_finding_is_documented_in_its_order() -> None:
     assert list(COLUMNS) == list(Finding.__dataclass_fields__)
+
+
+def test_the_readme_documents_the_columns_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    section = text[text.index("## Reading the index") :]
+    assert re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE) == list(COLUMNS.items())
+    assert f"`schema_version` (now {VERSION})" in section
+
+
+def test_the_questions_of_the_readme_ask_for_columns_that_are_there() -> None:
+    """Neither DuckDB nor pandas is a dependency: what their lines name is looked up instead."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    questions = [line for line in text.splitlines() if "| `duckdb.sql(" in line]
+    assert len(questions) == 5
+    for line in questions:
+        _, _, sql, pandas, _ = line.split("|")[0:5]
+        used = set(re.findall(r"found\.(\w+)|\[?\"(\w+)\"", pandas))
+        names = {name for pair in used for name in pair if name}
+        known = {*COLUMNS, "groupby", "explode", "size", "sum"}
+        assert names <= known, names - known
+        assert {name for name in COLUMNS if re.search(rf"\b{name}\b", sql)} & set(COLUMNS)
