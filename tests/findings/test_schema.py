@@ -26,7 +26,7 @@ SQL = {
     "unnest",
     "list",
 }
-SQL |= {"titles", "suspicions", "runtime"}
+SQL |= {"titles", "suspicions", "runtime", "sum"}
 """Words of the README's questions that are no columns: the language's, and names given there."""
 
 

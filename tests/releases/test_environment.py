@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,3 +150,10 @@ def test_this_environment_counts_where_it_is_the_release() -> None:
 
     assert environment.installed_here([f"numpy=={installed('numpy')}", "pytest"])
     assert not environment.installed_here(["numpy==0.1"]) and not environment.installed_here(["no-such-package"])
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
+def test_uv_makes_it_where_it_is(index: Path) -> None:
+    releases(index, {"2.16.1": GOOD})
+    python = environment.environment(environment.folder(), WANTED)
+    assert "uv = " in (python.parent.parent / "pyvenv.cfg").read_text() and version(python) == "2.16.1"
