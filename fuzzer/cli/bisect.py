@@ -10,7 +10,6 @@ import click
 from fuzzer.cli import options
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from fuzzer.findings import FindingStore
@@ -51,7 +50,7 @@ def command(id_: str, crashes: Path, bounds: str, package: str | None, everythin
     console = Console(highlight=False)
     with console.status("asking the package index"):
         bisector = Bisector(finding, script, package or "", bounds, again)
-        plan = bisector.plan()
+        plan = bisector.plan(everything)
     console.print(finding.title, markup=False)
     for line in _plan_lines(plan, everything):
         console.print(line, markup=False, soft_wrap=True)
@@ -59,14 +58,15 @@ def command(id_: str, crashes: Path, bounds: str, package: str | None, everythin
     try:
         with console.status("starting") as status:
             for step in bisector.steps(everything, lambda v, doing: status.update(f"{plan.package} {v}: {doing}")):
-                console.print(f"  {step.version} {step.outcome.answer.value} {step.outcome.why}", markup=False)
+                console.print(f"  {step.version} {step.outcome.answer.value} {step.outcome.why}".rstrip(), markup=False)
     except KeyboardInterrupt:
         interrupted = True
     result = bisector.result()
     console.print(_table(result))
     console.print(sentence(result), markup=False, soft_wrap=True)
     if result.found.first_bad:
-        _store(store, finding.id, result, console)
+        _store(store, finding.id, result)
+        console.print(f"written to {store.index_path}", markup=False, soft_wrap=True)
     if interrupted:
         console.print("interrupted; the answers so far are kept, the same command goes on from them", markup=False)
         raise KeyboardInterrupt
@@ -86,6 +86,8 @@ def _plan_lines(plan: Plan, everything: bool) -> list[str]:
             f"at most {most} to install, about {RELEASE_MB / 1000:g} GB each (250 MB to download), "
             f"{plan.free_mb / 1000:.0f} GB free; kept in {plan.folder}, which may be removed at any time"
         )
+    if plan.kept:
+        lines.append(f"{plan.kept} answers are kept from before (--again forgets them)")
     lines += [f"{version} {why}, which is not here" for version, why in plan.unsupported]
     return [*lines, *([plan.note] if plan.note else [])]
 
@@ -108,8 +110,8 @@ def _table(result: Bisection) -> Table:
     return table
 
 
-def _store(store: FindingStore, id_: str, result: Bisection, console: Console) -> None:
-    """Journals what was found, and brings the index up to date."""
+def _store(store: FindingStore, id_: str, result: Bisection) -> None:
+    """Journals what was found, and brings the index up to date. Raises `UserError` when the disk refuses."""
     from fuzzer.errors import UserError
 
     answers = {s.version: [s.outcome.answer.value, s.outcome.why, s.python] for s in result.steps}
@@ -118,4 +120,3 @@ def _store(store: FindingStore, id_: str, result: Bisection, console: Console) -
         store.rebuild_index()
     except OSError as refused:
         raise UserError(f"what was found cannot be written to {store.folder} ({refused.strerror})") from refused
-    console.print(f"written to {store.index_path}", markup=False, soft_wrap=True)

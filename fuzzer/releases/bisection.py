@@ -52,8 +52,10 @@ class Plan:
 
     package: str
     order: tuple[str, ...]
+    kept: int
+    """Answers of earlier calls."""
     to_install: int
-    """Releases that are neither cached nor this environment's own."""
+    """Releases that may have to be installed; 0 when all that is asked is known."""
     unsupported: tuple[tuple[str, str], ...]
     """Releases that no Python here can run, and what they need."""
     free_mb: int
@@ -98,26 +100,34 @@ class Bisector:
         self.order = tuple(self._catalogue.chosen(bounds or DEFAULT_BOUNDS[self.package]))
         self._steps: dict[str, Step] = {} if again else self._kept()
 
-    def plan(self) -> Plan:
-        """What lies ahead, before anything is installed."""
+    def plan(self, everything: bool = False) -> Plan:
+        """What lies ahead, before anything is installed. Releases that no Python here supports are answered at once."""
+        kept = len(self._steps)
         wanted = {v: self._wanted(v) for v in self.order if v not in self._steps}
-        pythons = {v: environment.python_of(self._folder, w) for v, w in wanted.items()}
-        missing = [
-            v for v, w in wanted.items() if pythons[v] and not self._here(w) and not environment.ready(self._folder, w)
-        ]
+        unsupported = []
+        for version, release in wanted.items():
+            if not environment.python_of(self._folder, release):
+                why = environment.needs_python(release.pythons)
+                unsupported.append((version, why))
+                self._steps[version] = Step(version, "", Outcome(Answer.CANNOT, why, False))
+        untried = [w for v, w in wanted.items() if v not in self._steps]
+        missing = [w for w in untried if not self._here(w) and not environment.ready(self._folder, w)]
         return Plan(
             self.package,
             self.order,
-            len(missing),
-            tuple((v, environment.needs_python(wanted[v].pythons)) for v, python in pythons.items() if not python),
+            kept,
+            len(missing) if self._next(everything) else 0,
+            tuple(unsupported),
             environment.free_mb(self._folder),
             self._folder,
             self._catalogue.note,
         )
 
     def steps(self, everything: bool = False, told: Callable[[str, str], None] | None = None) -> Iterator[Step]:
-        """Tries release after release until all is known. `told(version, doing)` hears what takes long."""
-        yield from self._steps.values()
+        """Tries release after release until all is known; what was known is not told again.
+
+        `told(version, doing)` hears what takes long.
+        """
         while version := self._next(everything):
             step = self._try(version, told or (lambda *_: None))
             self._steps[version] = step
@@ -157,9 +167,9 @@ class Bisector:
 
     def _here(self, wanted: Wanted) -> bool:
         """Whether this very environment is that release (under either name of TensorFlow)."""
-        names = [wanted.requirement.replace("tensorflow-cpu==", "tensorflow=="), *wanted.others, *wanted.alone]
-        plain = [n.replace("tensorflow-cpu==", "tensorflow==").removesuffix(".*") for n in names]
-        return environment.installed_here([n for n in plain if not n.startswith("tf-keras")])
+        alone = [requirement.partition("==")[0] for requirement in wanted.alone]
+        named = [r.replace("tensorflow-cpu", "tensorflow") for r in (wanted.requirement, *wanted.others)]
+        return environment.installed_here([*named, *alone])
 
     def _wanted(self, version: str) -> Wanted:
         """The requirements of a release: its own version, the other package as the finding had it, and helpers."""

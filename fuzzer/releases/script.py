@@ -100,7 +100,7 @@ def _last_error(err: str) -> str:
     if missing := re.search(r"No module named '([\w.]+)'", text):
         return f"no module {missing[1]}"
     if missing := re.search(r"has no attribute '(\w+)'", text):
-        return f"no {missing[1]}"
+        return f"no attribute {missing[1]}"
     if re.search(r"unexpected keyword argument '(\w+)'", text):
         return f"{kind}: {text.strip()[-40:]}"
     return f"{kind.split('.')[-1]}: {' '.join(text.split())[:50]}".rstrip(": ")

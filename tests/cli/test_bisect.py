@@ -42,7 +42,7 @@ def test_table_sentence_journal_and_index(index: Path, tmp_path: Path) -> None:
         "5 releases of tensorflow, 2.16.1 to 2.20.0" in said and "GB free; kept in" in said and "about 1.5 GB" in said
     )
     assert "brought in by tensorflow 2.18.0 (2.16.1 is good); mended in 2.20.0 (2.19.0 is the last with it)" in said
-    assert "cannot run │ no answer" in said
+    assert "cannot run │ no attribute answer" in said
     (row,) = read_index(crashes)
     around = [row[name] for name in ("last_good", "first_bad", "last_bad", "first_good")]
     assert around == ["tensorflow 2.16.1", "tensorflow 2.18.0", "tensorflow 2.19.0", "tensorflow 2.20.0"]
@@ -65,7 +65,11 @@ def test_no_release_can_run_it(index: Path, tmp_path: Path) -> None:
     releases(index, {"2.19.0": BROKEN})
     crashes, found = crashes_of(tmp_path)
     done = fuzzer("bisect", found.id, "--crashes", crashes)
-    assert done.returncode == 1 and "no release could run the script" in done.stdout and "no answer" in done.stdout
+    assert (
+        done.returncode == 1
+        and "no release could run the script" in done.stdout
+        and "no attribute answer" in done.stdout
+    )
 
 
 @pytest.mark.usefixtures("no_index")

@@ -25,7 +25,7 @@ SPEAKS = "print('actual:   3')\n"
             "",
         ),
         ("import no_such_package", Answer.CANNOT, "no module no_such_package"),
-        ("print('tensorflow 2')\nimport os\nos.nonsense", Answer.CANNOT, "no nonsense"),
+        ("print('tensorflow 2')\nimport os\nos.nonsense", Answer.CANNOT, "no attribute nonsense"),
         ("print('Another error than this')\nraise SystemExit(2)", Answer.CANNOT, "another error"),
         ("raise SystemExit(7)", Answer.CANNOT, "exit 7"),
         ("raise SystemExit(1)", Answer.CANNOT, "exit 1"),
