@@ -79,7 +79,8 @@ def _plan_lines(plan: Plan, everything: bool) -> list[str]:
     from fuzzer.releases.search import most_tries
 
     first, last = plan.order[0], plan.order[-1]
-    lines = [f"{len(plan.order)} releases of {plan.package}, {first} to {last}"]
+    span = f"{len(plan.order)} releases of {plan.package}, {first} to {last}"
+    lines = [span if len(plan.order) > 1 else f"{plan.package} {first}"]
     most = plan.to_install if everything else min(plan.to_install, most_tries(len(plan.order)))
     if most:
         lines.append(

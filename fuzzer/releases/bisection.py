@@ -98,7 +98,10 @@ class Bisector:
         distribution = DISTRIBUTIONS[self.package]
         self._catalogue = ask(distribution, self._folder, environment.cached(self._folder, distribution))
         self.order = tuple(self._catalogue.chosen(bounds or DEFAULT_BOUNDS[self.package]))
-        self._steps: dict[str, Step] = {} if again else self._kept()
+        kept = self._kept()
+        self._beyond = {v: step for v, step in kept.items() if v not in self.order}
+        """What is known of releases outside the bounds: it counts for what is stored."""
+        self._steps = {} if again else {v: step for v, step in kept.items() if v in self.order}
 
     def plan(self, everything: bool = False) -> Plan:
         """What lies ahead, before anything is installed. Releases that no Python here supports are answered at once."""
@@ -136,11 +139,12 @@ class Bisector:
             yield step
 
     def result(self) -> Bisection:
-        """What is known so far."""
-        answers = {v: step.outcome.answer for v, step in self._steps.items()}
-        found = boundaries(self.order, answers, self._found[self.package])
+        """What is known so far, by this call and earlier ones: a narrower question undoes no wider answer."""
+        order = self._catalogue.chosen("0..")
+        answers = {v: step.outcome.answer for v, step in {**self._beyond, **self._steps}.items()}
+        found = boundaries(order, answers, self._found[self.package])
         steps = tuple(self._steps[v] for v in self.order if v in self._steps)
-        return Bisection(self.package, self.order, steps, found, changes(self.order, answers))
+        return Bisection(self.package, self.order, steps, found, changes(order, answers))
 
     # --- one release ------------------------------------------------------------------------------------
 
@@ -202,7 +206,7 @@ class Bisector:
             return {
                 str(v): Step(str(v), str(python), Outcome(Answer(answer), str(why)), True)
                 for v, (answer, why, python) in tree["answers"].items()
-                if v in self.order
+                if v in self._catalogue.releases
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}  # none, or damaged: it is asked again
@@ -250,7 +254,7 @@ def sentence(bisection: Bisection) -> str:
     parts = [
         f"brought in by {package} {at.first_bad} ({at.last_good} is good)"
         if at.last_good
-        else f"already in {package} {at.first_bad}, the oldest that could run it",
+        else f"already in {package} {at.first_bad}, the oldest tried that can run it",
         f"mended in {at.first_good} ({at.last_bad} is the last with it)" if at.first_good else "not mended since",
     ]
     if bisection.changes > 2 or (bisection.changes == 2 and not (at.last_good and at.first_good)):

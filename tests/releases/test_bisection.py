@@ -63,6 +63,13 @@ def test_answers_are_kept_and_an_interrupted_search_goes_on(index: Path) -> None
     assert not any(step.kept for step in other.steps())
 
 
+def test_a_narrower_question_undoes_no_wider_answer(index: Path) -> None:
+    releases(index, {"2.17.0": GOOD, "2.18.0": BAD, "2.19.0": BAD})
+    assert bisect(FOUND, SCRIPT).found == Boundaries("2.17.0", "2.18.0")
+    narrow = bisect(FOUND, SCRIPT, bounds="2.19")
+    assert [step.version for step in narrow.steps] == ["2.19.0"] and narrow.found == Boundaries("2.17.0", "2.18.0")
+
+
 def test_damaged_answers_are_asked_again(index: Path) -> None:
     releases(index, {"2.19.0": BAD})
     bisect(FOUND, SCRIPT)
