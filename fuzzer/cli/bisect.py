@@ -83,8 +83,9 @@ def _plan_lines(plan: Plan, everything: bool) -> list[str]:
     lines = [span if len(plan.order) > 1 else f"{plan.package} {first}"]
     most = plan.to_install if everything else min(plan.to_install, most_tries(len(plan.order)))
     if most:
+        fewer = f", as a rule no more than {most}" if most < plan.to_install else ""
         lines.append(
-            f"at most {most} to install, about {RELEASE_MB / 1000:g} GB each (250 MB to download), "
+            f"up to {plan.to_install} to install{fewer}: about {RELEASE_MB / 1000:g} GB each (250 MB to download), "
             f"{plan.free_mb / 1000:.0f} GB free; kept in {plan.folder}, which may be removed at any time"
         )
     if plan.kept:
