@@ -27,7 +27,9 @@ class JournalRead:
     damaged: int
     end: int
     newer: int = 0
-    """The highest schema of lines that a newer release wrote; 0 without such. They are in neither number above."""
+    """Of those, the lines that a newer release wrote."""
+    newest: int = 0
+    """The highest schema of those lines; 0 without such."""
 
 
 class Journal:
@@ -72,7 +74,7 @@ class Journal:
         except FileNotFoundError:
             return JournalRead([], 0, 0)
         whole = data[: data.rfind(b"\n") + 1]
-        events, damaged, newer = [], 0, 0
+        events, damaged, newer, newest = [], 0, 0, 0
         for line in whole.splitlines():
             if not line:
                 continue
@@ -82,12 +84,13 @@ class Journal:
                     raise ValueError("no event")
                 version = int(event["schema"])
                 if version > SCHEMA:
-                    newer = max(newer, version)
-                    continue
+                    newer += 1
+                    newest = max(newest, version)
+                    raise ValueError("an event of a newer release")
                 if isinstance(event.get("finding"), dict):
                     event["finding"] = schema.upgraded(event["finding"], version)
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 damaged += 1
                 continue
             events.append(event)
-        return JournalRead(events, damaged, start + len(whole), newer)
+        return JournalRead(events, damaged, start + len(whole), newer, newest)

@@ -43,9 +43,13 @@ MAX_OLD_SAMPLES = 3
 class FindingStore:
     """Reads and writes one crashes folder. Cheap to make; safe beside other processes doing the same."""
 
-    def __init__(self, folder: Path, create: bool = False) -> None:
-        """Opens a folder. Raises `UserError` when it does not exist (and `create` is false) or cannot be written."""
+    def __init__(self, folder: Path, create: bool = False, lenient: bool = False) -> None:
+        """Opens a folder. Raises `UserError` when it does not exist (and `create` is false) or cannot be written.
+
+        A journal of a newer release is refused when it is first read, unless `lenient`: then its lines are counted.
+        """
         self.folder = folder
+        self._lenient = lenient
         if create:
             try:
                 (folder / inbox.FOLDER).mkdir(parents=True, exist_ok=True)
@@ -58,6 +62,9 @@ class FindingStore:
             raise UserError(f"{folder} cannot be written; choose another: --crashes DIR")
         self.journal = Journal(folder / "journal.jsonl")
         self.damaged = 0
+        """Lines of the journal that could not be read."""
+        self.newer = 0
+        """Of those, the lines that a newer release wrote."""
         self._findings: dict[str, Finding] = {}
         self._end = 0
 
@@ -67,16 +74,17 @@ class FindingStore:
         """All findings, first seen first. Reads only what was appended since the last call."""
         if self.journal.size() < self._end:
             # The journal was replaced by an older or shorter one: start over.
-            self._findings, self._end = {}, 0
+            self._findings, self._end, self.damaged, self.newer = {}, 0, 0, 0
         read = self.journal.read(self._end)
-        if read.newer and not self._end:
+        if read.newer and not self._end and not self._lenient:
             # Only at first: a campaign that runs goes on beside a newer release, and leaves its lines alone.
             raise UserError(
-                f"{self.journal.path} was written by a newer release (schema {read.newer}, this one reads up to "
+                f"{self.journal.path} was written by a newer release (schema {read.newest}, this one reads up to "
                 f"{SCHEMA}); update the fuzzer, or name another folder: --crashes DIR. Nothing was changed"
             )
         self._end = read.end
         self.damaged += read.damaged
+        self.newer += read.newer
         for event in read.events:
             try:
                 self._apply(event)

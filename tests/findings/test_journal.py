@@ -88,13 +88,13 @@ def test_garbage_between_good_lines(journal: Journal, garbage: bytes) -> None:
     assert [e["event"] for e in read.events] == ["a", "b"] and read.damaged == 1
 
 
-def test_a_line_of_a_newer_release_is_no_damage(journal: Journal) -> None:
+def test_a_line_of_a_newer_release_is_told_apart(journal: Journal) -> None:
     journal.append("a")
     with journal.path.open("a") as file:
         file.write('{"schema": 99, "event": "of a newer release"}\n')
     journal.append("b")
     read = journal.read()
-    assert [e["event"] for e in read.events] == ["a", "b"] and (read.damaged, read.newer) == (0, 99)
+    assert [e["event"] for e in read.events] == ["a", "b"] and (read.damaged, read.newer, read.newest) == (1, 1, 99)
 
 
 def test_a_newer_journal_is_refused_when_it_is_opened_and_left_alone_later(tmp_path: Path) -> None:
@@ -105,12 +105,14 @@ def test_a_newer_journal_is_refused_when_it_is_opened_and_left_alone_later(tmp_p
     with running.journal.path.open("a") as file:
         file.write(json.dumps({"schema": SCHEMA + 1, "event": "finding", "finding": finding("newer").to_json()}) + "\n")
     before = running.journal.path.read_bytes()
-    assert [f.title for f in running.findings()] == [finding().title] and running.damaged == 0
+    assert [f.title for f in running.findings()] == [finding().title] and running.newer == 1
     for _ in range(2):
         with pytest.raises(
             UserError, match=rf"newer release \(schema {SCHEMA + 1}, this one reads up to {SCHEMA}\); update"
         ):
             FindingStore(tmp_path).findings()
+    lenient = FindingStore(tmp_path, lenient=True)
+    assert len(lenient.findings()) == 1 and lenient.newer == 1
     assert running.journal.path.read_bytes() == before
 
 
