@@ -62,7 +62,7 @@ COLUMNS: Mapping[str, str] = {
     "key": "what equals before minimising for equal defects",
     "script_exit": "exit code of repro.py when the finding was made: 1 defect there, 0 gone, 2 unsure, -1 not run",
     "examined_s": "seconds that examining took, over all suspicions of this title",
-    "state": "new, known, reported, duplicate, fixed: what a person said",
+    "state": "what a person said: new, known, reported, duplicate, fixed, ...",
     "note": "what a person wrote",
     "duplicate_of": "id of the finding that this one is a duplicate of",
     "special_operands": "NaN, infinity or -0 goes into the operator to blame",
