@@ -50,6 +50,9 @@ precondition: any file can be dropped into another tree.
     pip install pytest tensorflow ai-edge-litert
     pytest .
 
+Tests of crashes and of broken memory run in processes of their own. Should a change turn another defect into a crash,
+`pytest -n 1` (pytest-xdist) goes on after it.
+
 Each file begins with its defect's title. "This test cannot tell" means that something failed which it is not about.
 """
 

@@ -255,7 +255,9 @@ def sentence(bisection: Bisection) -> str:
         f"brought in by {package} {at.first_bad} ({at.last_good} is good)"
         if at.last_good
         else f"already in {package} {at.first_bad}, the oldest tried that can run it",
-        f"mended in {at.first_good} ({at.last_bad} is the last with it)" if at.first_good else "not mended since",
+        f"mended in {at.first_good} ({at.last_bad} is the last with it)"
+        if at.first_good
+        else "not mended in what was tried",
     ]
     if bisection.changes > 2 or (bisection.changes == 2 and not (at.last_good and at.first_good)):
         parts.append("the answers change more than once to and fro: --all tries every release")

@@ -97,12 +97,20 @@ def test_what_is_no_reproducer(script: str) -> None:
 def test_a_script_that_ends_otherwise_is_run_whole(tmp_path: Path) -> None:
     """Edited by hand: its exit status counts."""
     script = "import sys\n\n\ndef code():\n    return 1\n\n\nprint('hello')\nsys.exit(code() * 1)\n"
-    for status, outcome in ((1, "The defect is there."), (0, "1 passed"), (2, "The script cannot tell.")):
+    for status, outcome in ((1, "The defect is there."), (0, "1 passed"), (2, "The script cannot tell: exit 2.")):
         text = regression_test(script.replace("return 1", f"return {status}"), FOUND)
         (tmp_path / "test_it.py").write_text(text)
         done = run_pytest(tmp_path)
         assert outcome in done.stdout and (done.returncode == 0) == (status == 0), done.stdout
         assert changed_by_ruff(tmp_path) == ""
+
+
+def test_what_broken_memory_throws_runs_in_a_process_of_its_own() -> None:
+    case, _ = next(cases(1, 9))
+    script = reproducer(case, verdict(Kind.CONVERTER_ERROR, Stage.CONVERT, message="basic_string::_M_create"), "t", "v")
+    unsafe = regression_test(script, finding("converter-error in convert: ValueError: basic_string::_M_create"))
+    assert "subprocess.run(" in unsafe and "def main():" in unsafe and not undefined(ast.parse(unsafe))
+    assert "subprocess.run(" not in regression_test(script, finding("converter-error in convert: ValueError: no good"))
 
 
 def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
