@@ -30,8 +30,8 @@ _SETTINGS = ("CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL")
 
 
 _UNSAFE = re.compile(r"basic_string|\bstd::|bad_alloc|vector::|corrupt|_M_\w+")
-"""Words of C++'s library in a message: an exception that nobody meant to throw comes of memory that is read or written
-wrongly, and the next run may die of it (seen: one in a few dies where `basic_string::_M_create` is the usual answer)."""
+"""Words of C++'s library in a message: an exception that nobody meant to throw comes of memory that is misused,
+and the next run may die of it (seen: one in a few dies where `basic_string::_M_create` is the usual answer)."""
 
 
 class NoTestError(Exception):
