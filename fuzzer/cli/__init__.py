@@ -24,6 +24,8 @@ VERBS = {
     "coverage": "Show what native code and which features were reached, and what was not.",
     "triage": "Go through the findings on an interactive screen.",
     "report": "Write a finding as an issue to file or a page to look at, or a campaign as a page.",
+    "bisect": "Find the release that brought a finding in or mended it.",
+    "export-tests": "Write the findings as pytest files.",
     "corpus": "Distil a corpus: the fewest cases that reach the same.",
     "case": "Show or check a case file.",
 }
@@ -39,7 +41,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"fuzzer.cli.{cmd_name}").command
+        command: click.Command = import_module(f"fuzzer.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

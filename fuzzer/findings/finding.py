@@ -67,6 +67,14 @@ class Finding:
     """NaN, infinity or -0 goes into the operator to blame: a matter of propagation, off the main lists by default."""
     ulp: float = 0.0
     """Largest error in units in the last place of the output's largest value; 0 where none was measured."""
+    first_bad: str = ""
+    """Oldest release seen with the defect, `tensorflow 2.18.0`; empty where it was not bisected."""
+    last_good: str = ""
+    """Newest release without it before `first_bad`; empty where none was seen."""
+    last_bad: str = ""
+    """Newest release with it; empty unless `first_good` is known."""
+    first_good: str = ""
+    """The release that mended it; empty where none was seen."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -91,3 +99,7 @@ class Finding:
     def marked(self, state: State, note: str = "", duplicate_of: str = "") -> Finding:
         """The same finding in another state."""
         return replace(self, state=state.value, note=note, duplicate_of=duplicate_of)
+
+    def bisected(self, last_good: str, first_bad: str, last_bad: str, first_good: str) -> Finding:
+        """The same finding with the releases around its defect, each as `tensorflow 2.18.0`."""
+        return replace(self, last_good=last_good, first_bad=first_bad, last_bad=last_bad, first_good=first_good)

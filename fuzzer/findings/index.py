@@ -10,10 +10,11 @@ from typing import Any
 
 from fuzzer.disk import write_atomic
 from fuzzer.errors import UserError
+from fuzzer.findings import schema
 from fuzzer.findings.finding import Finding
 
 FILE = "index.parquet"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = schema.VERSION
 _LISTS = ("ops", "patterns", "dtypes", "runtimes")
 
 
@@ -24,7 +25,7 @@ def _schema() -> Any:
     fields = []
     for name, field in Finding.__dataclass_fields__.items():
         kind = pa.list_(pa.string()) if name in _LISTS else kinds.get(str(field.type), pa.string())
-        fields.append(pa.field(name, kind, nullable=False))
+        fields.append(pa.field(name, kind, nullable=False, metadata={"description": schema.COLUMNS[name]}))
     return pa.schema(fields, metadata={"schema_version": str(SCHEMA_VERSION)})
 
 
@@ -33,17 +34,18 @@ def write_index(crashes: Path, findings: Sequence[Finding]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schema()
-    columns = {name: [_plain(getattr(f, name)) for f in findings] for name in schema.names}
+    columns_of = _schema()
+    columns = {name: [_plain(getattr(f, name)) for f in findings] for name in columns_of.names}
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), buffer)
+    pq.write_table(pa.table(columns, schema=columns_of), buffer)
     write_atomic(crashes / FILE, buffer.getvalue())
 
 
 def read_index(crashes: Path) -> list[dict[str, Any]]:
     """The rows of the index. Raises `UserError` when it is missing, damaged or newer than this release.
 
-    Columns that an older release did not have yet hold their defaults.
+    Rows of an older schema are upgraded (`fuzzer.findings.schema`, which documents every column); columns that they did
+    not have yet hold their defaults. The file itself is upgraded whenever the journal is written to it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -67,7 +69,10 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
     version = int(stamp)
     if version > SCHEMA_VERSION:
         raise UserError(f"{path} was written by a newer release (schema {version}); update the fuzzer to read it")
-    return [{**optional, **row} for row in rows]
+    try:
+        return [schema.upgraded({**optional, **row}, version) for row in rows]
+    except ValueError:
+        raise UserError(f"{path} is no index of findings; `python -m fuzzer status` writes it anew") from None
 
 
 def _plain(value: Any) -> Any:

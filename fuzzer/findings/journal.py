@@ -1,7 +1,8 @@
 """The journal: an append-only file of JSON lines, the truth about findings.
 
 Several processes may append (a campaign, a triage screen, `replay`), each line in one locked, synced write. A line
-that cannot be read is skipped and counted, never fatal: the rest is still true.
+that cannot be read is skipped and counted, never fatal: the rest is still true. Lines of an older schema are upgraded
+as they are read (`fuzzer.findings.schema`); lines of a newer one are told apart from damage.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from fuzzer.findings import schema
+
+SCHEMA = schema.VERSION
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class JournalRead:
     end: int
     newer: int = 0
     """Of those, the lines that a newer release wrote."""
+    newest: int = 0
+    """The highest schema of those lines; 0 without such."""
 
 
 class Journal:
@@ -69,7 +74,7 @@ class Journal:
         except FileNotFoundError:
             return JournalRead([], 0, 0)
         whole = data[: data.rfind(b"\n") + 1]
-        events, damaged, newer = [], 0, 0
+        events, damaged, newer, newest = [], 0, 0, 0
         for line in whole.splitlines():
             if not line:
                 continue
@@ -77,11 +82,15 @@ class Journal:
                 event = json.loads(line)
                 if not isinstance(event, dict) or "event" not in event:
                     raise ValueError("no event")
-                if int(event["schema"]) > SCHEMA:
+                version = int(event["schema"])
+                if version > SCHEMA:
                     newer += 1
+                    newest = max(newest, version)
                     raise ValueError("an event of a newer release")
+                if isinstance(event.get("finding"), dict):
+                    event["finding"] = schema.upgraded(event["finding"], version)
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 damaged += 1
                 continue
             events.append(event)
-        return JournalRead(events, damaged, start + len(whole), newer)
+        return JournalRead(events, damaged, start + len(whole), newer, newest)

@@ -20,17 +20,23 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fuzzer.disk import sync_folder
 from fuzzer.errors import UserError
 from fuzzer.findings import inbox
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.index import FILE, write_index
-from fuzzer.findings.journal import Journal
+from fuzzer.findings.journal import SCHEMA, Journal
 
+if TYPE_CHECKING:
+    from fuzzer.releases import Boundaries
+
+_BISECTED = ("last_good", "first_bad", "last_bad", "first_good")
+"""What `bisect` finds: releases as `tensorflow 2.18.0`."""
 MAX_OLD_SAMPLES = 3
 """Samples kept of one title when smaller ones replace them."""
 
@@ -38,9 +44,13 @@ MAX_OLD_SAMPLES = 3
 class FindingStore:
     """Reads and writes one crashes folder. Cheap to make; safe beside other processes doing the same."""
 
-    def __init__(self, folder: Path, create: bool = False) -> None:
-        """Opens a folder. Raises `UserError` when it does not exist (and `create` is false) or cannot be written."""
+    def __init__(self, folder: Path, create: bool = False, lenient: bool = False) -> None:
+        """Opens a folder. Raises `UserError` when it does not exist (and `create` is false) or cannot be written.
+
+        A journal of a newer release is refused when it is first read, unless `lenient`: then its lines are counted.
+        """
         self.folder = folder
+        self._lenient = lenient
         if create:
             try:
                 (folder / inbox.FOLDER).mkdir(parents=True, exist_ok=True)
@@ -67,6 +77,12 @@ class FindingStore:
             # The journal was replaced by an older or shorter one: start over.
             self._findings, self._end, self.damaged, self.newer = {}, 0, 0, 0
         read = self.journal.read(self._end)
+        if read.newer and not self._end and not self._lenient:
+            # Only at first: a campaign that runs goes on beside a newer release, and leaves its lines alone.
+            raise UserError(
+                f"{self.journal.path} was written by a newer release (schema {read.newest}, this one reads up to "
+                f"{SCHEMA}); update the fuzzer, or name another folder: --crashes DIR. Nothing was changed"
+            )
         self._end = read.end
         self.damaged += read.damaged
         self.newer += read.newer
@@ -86,6 +102,7 @@ class FindingStore:
             old = self._findings.get(finding.id)
             if old is not None:  # what a person said stays said
                 finding = replace(finding, state=old.state, note=old.note, duplicate_of=old.duplicate_of)
+                finding = finding.bisected(old.last_good, old.first_bad, old.last_bad, old.first_good)
             self._findings[finding.id] = finding
         elif event["event"] == "seen":
             old = self._findings.get(str(event["id"]))
@@ -98,6 +115,11 @@ class FindingStore:
                 self._findings[old.id] = old.marked(
                     State(str(event["state"])), str(event.get("note", "")), str(event.get("duplicate_of", ""))
                 )
+
+        elif event["event"] == "bisected":
+            old = self._findings.get(str(event["id"]))
+            if old is not None:
+                self._findings[old.id] = old.bisected(*(str(event[name]) for name in _BISECTED))
 
     def get(self, id_: str) -> Finding:
         """The finding whose id starts with `id_`. Raises `UserError` when none or several do."""
@@ -169,6 +191,16 @@ class FindingStore:
         """Journals what a person says of a finding, and when (ISO 8601). Raises `UserError` for an unknown id."""
         finding = self.get(id_)
         self.journal.append("mark", id=finding.id, state=state.value, note=note, duplicate_of=duplicate_of, at=at)
+
+    def bisected(self, id_: str, package: str, answers: Mapping[str, object], found: Boundaries) -> None:
+        """Journals what each release said (`answers`, by version) and the releases around the defect.
+
+        Raises `UserError` for an unknown id, `OSError` when the disk refuses.
+        """
+        finding = self.get(id_)
+        versions = {name: getattr(found, name) for name in _BISECTED}
+        around = {name: f"{package} {version}" if version else "" for name, version in versions.items()}
+        self.journal.append("bisected", id=finding.id, package=package, answers=dict(answers), **around)
 
     def rebuild_index(self) -> list[Finding]:
         """Writes `index.parquet` from the journal and returns its findings."""

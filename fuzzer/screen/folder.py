@@ -36,7 +36,7 @@ class FolderSource:
 
     def __init__(self, crashes: Path, now: Callable[[], datetime] = _utc_now) -> None:
         self._crashes = crashes
-        self._store = FindingStore(crashes)
+        self._store = FindingStore(crashes, lenient=True)
         self._now = now
 
     # --- reading ------------------------------------------------------------------------------------------

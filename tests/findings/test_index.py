@@ -11,6 +11,7 @@ import pytest
 from fuzzer.errors import UserError
 from fuzzer.findings import Finding, State
 from fuzzer.findings.index import FILE, SCHEMA_VERSION, read_index, write_index
+from fuzzer.findings.schema import COLUMNS
 from tests.findings.samples import finding, store
 
 PROMISED = (
@@ -118,5 +119,26 @@ def test_an_index_of_an_older_release_has_defaults_for_newer_columns(tmp_path: P
     (row,) = read_index(tmp_path)
     assert (row["special_operands"], row["ulp"]) == (False, 0.0) and row["title"]
     pq.write_table(table.drop_columns(["title"]), tmp_path / FILE)
+    with pytest.raises(UserError, match="is no index of findings"):
+        read_index(tmp_path)
+
+
+def test_every_column_says_what_it_means(tmp_path: Path) -> None:
+    write_index(tmp_path, [finding()])
+    schema = pq.read_schema(tmp_path / FILE)
+    said = {field.name: field.metadata[b"description"].decode() for field in schema}
+    assert said == dict(COLUMNS) and list(said) == list(COLUMNS) and all(len(text) > 5 for text in said.values())
+
+
+def test_an_index_of_the_first_schema_is_read_and_then_upgraded(tmp_path: Path) -> None:
+    made = store(tmp_path, "one")
+    made.rebuild_index()
+    table = pq.read_table(tmp_path / FILE).drop_columns(["first_bad", "last_good", "last_bad", "first_good"])
+    pq.write_table(table.replace_schema_metadata({"schema_version": "1"}), tmp_path / FILE)
+    (row,) = read_index(tmp_path)
+    assert Finding.from_json(row) == made.findings()[0] and row["first_bad"] == ""
+    made.rebuild_index()
+    assert pq.read_schema(tmp_path / FILE).metadata[b"schema_version"] == str(SCHEMA_VERSION).encode()
+    pq.write_table(table.replace_schema_metadata({"schema_version": "0"}), tmp_path / FILE)
     with pytest.raises(UserError, match="is no index of findings"):
         read_index(tmp_path)

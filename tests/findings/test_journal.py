@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzer.errors import UserError
 from fuzzer.findings import FindingStore
 from fuzzer.findings.journal import SCHEMA, Journal
+from fuzzer.releases import Boundaries
 from tests.findings.samples import finding
 from tests.strategies import dumped, json_trees
 
@@ -70,7 +72,7 @@ GARBAGE = [
     b'{"schema": [], "event": "a"}',
     b'{"schema": 1e999, "event": "a"}',
     b'{"schema": NaN, "event": "a"}',
-    b'{"schema": 99, "event": "of a newer release"}',
+    b'{"schema": 0, "event": "finding", "finding": {}}',
     b"{" * 5000,
     b"[" * 100_000,
 ]
@@ -84,6 +86,74 @@ def test_garbage_between_good_lines(journal: Journal, garbage: bytes) -> None:
     journal.append("b")
     read = journal.read()
     assert [e["event"] for e in read.events] == ["a", "b"] and read.damaged == 1
+
+
+def test_a_line_of_a_newer_release_is_told_apart(journal: Journal) -> None:
+    journal.append("a")
+    with journal.path.open("a") as file:
+        file.write('{"schema": 99, "event": "of a newer release"}\n')
+    journal.append("b")
+    read = journal.read()
+    assert [e["event"] for e in read.events] == ["a", "b"] and (read.damaged, read.newer, read.newest) == (1, 1, 99)
+
+
+def test_a_newer_journal_is_refused_when_it_is_opened_and_left_alone_later(tmp_path: Path) -> None:
+    """Nothing is guessed at; but a campaign that runs beside a newer release goes on."""
+    running = FindingStore(tmp_path, create=True)
+    running.journal.append("finding", finding=finding().to_json())
+    assert len(running.findings()) == 1
+    with running.journal.path.open("a") as file:
+        file.write(json.dumps({"schema": SCHEMA + 1, "event": "finding", "finding": finding("newer").to_json()}) + "\n")
+    before = running.journal.path.read_bytes()
+    assert [f.title for f in running.findings()] == [finding().title] and running.newer == 1
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=rf"newer release \(schema {SCHEMA + 1}, this one reads up to {SCHEMA}\); update"
+        ):
+            FindingStore(tmp_path).findings()
+    lenient = FindingStore(tmp_path, lenient=True)
+    assert len(lenient.findings()) == 1 and lenient.newer == 1
+    assert running.journal.path.read_bytes() == before
+
+
+def test_a_journal_of_the_first_schema_is_read_and_upgraded(tmp_path: Path) -> None:
+    """Lines as schema 1 had them: no word of releases around the defect."""
+    from fuzzer.findings.index import read_index
+
+    old = {
+        k: v for k, v in finding().to_json().items() if k not in ("first_bad", "last_good", "last_bad", "first_good")
+    }
+    lines = [
+        {"schema": 1, "event": "finding", "finding": old},
+        {
+            "schema": 1,
+            "event": "seen",
+            "id": finding().id,
+            "case": "0",
+            "at": "2026-02-02T00:00:00+00:00",
+            "seconds": 1.5,
+        },
+        {"schema": 1, "event": "mark", "id": finding().id, "state": "known", "note": "seen"},
+    ]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    store = FindingStore(tmp_path)
+    (read,) = store.findings()
+    assert (read.count, read.state, read.note, read.first_bad) == (2, "known", "seen", "")
+    store.bisected(read.id, "tensorflow", {"2.18.0": ["bad", "", "3.11"]}, Boundaries("2.17.1", "2.18.0"))
+    store.rebuild_index()
+    (row,) = read_index(tmp_path)
+    assert (row["first_bad"], row["last_good"], row["count"]) == ("tensorflow 2.18.0", "tensorflow 2.17.1", 2)
+
+
+def test_what_was_bisected_outlives_a_better_sample(tmp_path: Path) -> None:
+    store = FindingStore(tmp_path, create=True)
+    store.journal.append("finding", finding=finding().to_json())
+    store.bisected(finding().id, "ai-edge-litert", {}, Boundaries("1.0.1", "1.1.0", "1.2.0", "1.3.0"))
+    store.journal.append("finding", finding=finding(nodes=1).to_json())
+    (read,) = FindingStore(tmp_path).findings()
+    assert (read.nodes, read.first_good, read.last_bad) == (1, "ai-edge-litert 1.3.0", "ai-edge-litert 1.2.0")
+    with pytest.raises(UserError, match="no finding 'nobody'"):
+        store.bisected("nobody", "tensorflow", {}, Boundaries())
 
 
 @given(st.lists(st.binary(max_size=60) | json_trees.map(dumped), max_size=4))
@@ -116,6 +186,8 @@ def test_any_bytes_cost_themselves_only(tmp_path_factory: pytest.TempPathFactory
         {"event": "mark", "id": "GOOD", "state": "of a newer release"},
         {"event": "mark", "id": "GOOD"},
         {"event": "something newer", "x": 1},
+        {"event": "bisected"},
+        {"event": "bisected", "id": "GOOD", "first_bad": "tensorflow 2.18.0"},
         {"event": ["finding"]},
     ],
     ids=lambda e: json.dumps(e)[:50],
