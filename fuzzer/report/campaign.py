@@ -66,7 +66,7 @@ def read(
 
     Raises `UserError` where there is neither a finding nor a campaign.
     """
-    store = FindingStore(crashes)
+    store = FindingStore(crashes, lenient=True)
     findings = store.findings()
     said = list(problems)
     if store.damaged:
@@ -87,8 +87,7 @@ def read(
 
 def _growth(corpus: Path) -> tuple[GrowthPoint, ...]:
     """Blocks over time by library. Raises `UserError` where there is no corpus."""
-    from fuzzer.campaign.corpus import STATE
-    from fuzzer.campaign.supervisor import BLOCKS_FILE
+    from fuzzer.campaign.corpus import BLOCKS_FILE, STATE
 
     return tuple(growth(evidence.read(corpus, corpus / STATE / BLOCKS_FILE)))
 
