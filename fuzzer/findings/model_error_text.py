@@ -13,10 +13,7 @@ from fuzzer.findings import layout, run_text
 from fuzzer.findings.kernel_text import fitted
 from fuzzer.findings.run_text import fill
 from fuzzer.findings.truth_text import evaluate, own_dtype
-
-MODEL_ERROR, NOISE, STEP = "model_error", "noise", "step"
-"""Evidence: error against TensorFlow over the largest value of the output, what rounding accounts for of it, and the
-step of the output in real units, which no largest value counts for less than."""
+from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP
 
 _REAL = '''
 

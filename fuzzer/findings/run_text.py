@@ -180,16 +180,26 @@ for runtime in @runtimes@:
         print(f"{runtime:12} fails: {error}")
 if not found:
     sys.exit(2)
-defect = @test@
+@defect@
 print("The defect is there." if defect else "The defect is gone.")
 sys.exit(1 if defect else 0)
 """
 
 
-def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float) -> list[str]:
+def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float | str) -> list[str]:
     """Runs and judges every runtime; the guilty ones decide the exit status."""
     # 1e-6: a step of a float output is no exact multiple of its scale.
-    bar = f"{limit:g}" if limit != 1.0 else "1.001"
-    tests = [f"found.get({layout.string(r)}, 0) > {bar}" for r in guilty]
-    shown = "(" + ", ".join(layout.string(r) for r in runtimes) + ("," if len(runtimes) == 1 else "") + ")"
-    return fill(_ANSWER, runtimes=shown, test=" or ".join(tests))
+    bar = limit if isinstance(limit, str) else f"{limit:g}" if limit != 1.0 else "1.001"
+    return fill(_ANSWER, runtimes=names(runtimes), defect="\n".join(defect(guilty, bar)))
+
+
+def names(runtimes: Sequence[str]) -> str:
+    """Runtimes as a Python tuple of strings."""
+    return "(" + ", ".join(layout.string(r) for r in runtimes) + ("," if len(runtimes) == 1 else "") + ")"
+
+
+def defect(guilty: Sequence[str], bar: str) -> list[str]:
+    """`defect = ...`: whether a guilty runtime is beyond `bar` in `found`."""
+    if len(guilty) == 1:
+        return [f"defect = found.get({layout.string(guilty[0])}, 0) > {bar}"]
+    return [f"guilty = {names(guilty)}", f"defect = any(found.get(runtime, 0) > {bar} for runtime in guilty)"]

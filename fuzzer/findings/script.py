@@ -20,6 +20,7 @@ from fuzzer.findings.model_error_text import against_model, limit, shown_against
 from fuzzer.findings.model_text import KERAS, ModelText, convert
 from fuzzer.findings.road_text import needs_folder, reference_call
 from fuzzer.findings.tensors import Tensors, samples, weights
+from fuzzer.findings.tolerance_text import Tolerance, by_tolerance, tolerance_of
 from fuzzer.findings.training_text import tfmot_imports
 from fuzzer.findings.truth_text import against_truth
 from fuzzer.oracles.confirm.truth import jumps
@@ -60,7 +61,8 @@ class _Script:
     @cached_property
     def modelled(self) -> bool:
         """Whether a quantised flatbuffer is compared with the model itself: all kernels are wrong alike."""
-        return self.case.conversion.judged != "float32" and shown_against_model(self.verdict.evidence)
+        quantised = self.case.conversion.judged != "float32" and self.tolerance is None
+        return quantised and shown_against_model(self.verdict.evidence)
 
     @cached_property
     def relates(self) -> bool:
@@ -74,9 +76,14 @@ class _Script:
         return [self.case, *(metamorphic_text.others(self.case, self.verdict) if self.relates else [])]
 
     @cached_property
+    def tolerance(self) -> Tolerance | None:
+        """What alone tells wrong results from right ones, where one number an output does."""
+        return tolerance_of(self.case, self.verdict) if not self.relates else None
+
+    @cached_property
     def truth(self) -> bool:
         """Whether the base is the float64 truth."""
-        return self.compares and self.case.conversion.judged == "float32"
+        return self.compares and self.case.conversion.judged == "float32" and self.tolerance is None
 
     @cached_property
     def tracked(self) -> bool:
@@ -187,7 +194,7 @@ class _Script:
 
     def _model(self) -> list[str]:
         lines: list[str] = []
-        if not self._keras or self.truth or self.modelled:
+        if not self._keras or self.truth or self.modelled or self.tolerance:
             lines += ModelText(self.case, self.truth or self.modelled, self.tracked).function()
         if self._keras:
             lines += ModelText(self.case).keras()
@@ -211,9 +218,10 @@ class _Script:
             return self._signature()
         if self.verdict.kind is Kind.CALIBRATION and not self.modelled:
             return self._scales()
+        if self.tolerance is not None:
+            return by_tolerance(self.case, self.tolerance, self.shown, self.guilty)
         if self.truth:
-            body = against_truth(self.case, self.verdict, self.tracked)
-            bar = float(_FACTOR)
+            body, bar = against_truth(self.case, self.verdict, self.tracked), float(_FACTOR)
         elif self.modelled:
             body = against_model(self.case, self.verdict.evidence)
             bar = limit(self.verdict.evidence)

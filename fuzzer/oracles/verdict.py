@@ -49,6 +49,12 @@ GIVEN = "special values given"
 ULP = "ulp"
 """Key of the evidence that holds the largest error in units in the last place of the output's largest value."""
 
+TOLERANCE = "tolerance"
+"""Key of the evidence: the one number an output that tells wrong from right (`fuzzer.oracles.confirm.tolerance`)."""
+
+MODEL_ERROR, NOISE, STEP = "model_error", "noise", "step"
+"""Keys of the evidence: error against TensorFlow over the largest value of the output, what rounding accounts for of
+it, and the step of the output in real units, which no largest value counts for less than."""
 
 CONFIRMED_AS = "confirmed as"
 """Key of the evidence that holds the message before the converter's pass was named in it."""

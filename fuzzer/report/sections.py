@@ -15,7 +15,7 @@ from typing import Any
 from fuzzer.case import Case
 from fuzzer.findings.finding import Finding
 from fuzzer.oracles.death import FRAME, KERNEL, STACK
-from fuzzer.oracles.verdict import DEATHS, RELATION, SPECIAL_OPERANDS, ULP, Verdict
+from fuzzer.oracles.verdict import DEATHS, RELATION, SPECIAL_OPERANDS, TOLERANCE, ULP, Verdict
 from fuzzer.report import kernels, system, words
 from fuzzer.report.blocks import Block, Code, Facts, Grid, Mono, Paragraph, Report, Section, Words, clean, say
 from fuzzer.report.material import Material
@@ -37,7 +37,20 @@ NODE = re.compile(r"Node number (\d+) \((\w+)\)")
 _TOLD = frozenset(
     {"message", "log", "promise", STACK, FRAME, KERNEL, "pass", "before", "after", "program before", "program after"}
     | {"tensor", "run", "ratios", "runtimes", "expected", "actual", "index", "output", "sample", "operands", "signal"}
-    | {"step", "python", "relation", "node", "operator", "operators", "base", "first tensor", "dtype", ULP, RELATION}
+    | {
+        "step",
+        "python",
+        "relation",
+        "node",
+        "operator",
+        "operators",
+        "base",
+        "first tensor",
+        "dtype",
+        ULP,
+        RELATION,
+        TOLERANCE,
+    }
 )
 """Keys of the evidence that have a place of their own."""
 

@@ -39,7 +39,12 @@ class Confirmation:
 
 def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, Any]:
     """Examines a suspicion on a fresh execution of its case; JSON of a `Confirmation`."""
-    return _examine(record, suspicion, stage).to_json()
+    from fuzzer.oracles.confirm import tolerance
+
+    told = _examine(record, suspicion, stage)
+    if told.verdict is not None and record.case.conversion.judged != "float32":
+        told = replace(told, verdict=tolerance.of_quantised(record, told.verdict))
+    return told.to_json()
 
 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:

@@ -44,7 +44,7 @@ from fuzzer.oracles.confirm.prediction import HALF_LARGEST, Prediction, feeds_of
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
 from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
 from fuzzer.oracles.divergence import real_pair, step_of
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP, Kind, Verdict
 
 REALS = "real arithmetic"
 """What evidence calls the base where no runtime is one."""
@@ -286,7 +286,7 @@ def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
         least = max(least, step)
         largest = max(largest, step, 1e-30)
         error, noise = max(error, max(apart, default=0.0) / largest), max(noise, step / largest)
-    return replace(verdict, evidence={**verdict.evidence, "model_error": error, "noise": noise, "step": least})
+    return replace(verdict, evidence={**verdict.evidence, MODEL_ERROR: error, NOISE: noise, STEP: least})
 
 
 def judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:

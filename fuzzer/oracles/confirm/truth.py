@@ -18,7 +18,7 @@ the other side. Such models are moved more often and further, so that (b) spans 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ from fuzzer.execute.record import CaseRun
 from fuzzer.ops import REALS
 from fuzzer.ops.spec import COMPLEX
 from fuzzer.oracles import ranges
-from fuzzer.oracles.confirm import Confirmation, node_bound, nodewise, parts
+from fuzzer.oracles.confirm import Confirmation, node_bound, nodewise, parts, tolerance
 from fuzzer.oracles.confirm.ulp import worst_ulp
 from fuzzer.oracles.divergence import real_pair
 from fuzzer.oracles.verdict import ULP, Kind, Verdict
@@ -328,6 +328,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         "ratios": {k: float(f"{v:.4g}") for k, v in found.items()},
         "runtimes": list(guilty),
         ULP: worst_ulp(record.runs[runtime].samples, truth.values, truth.bounds, _dtypes(record.case)),
+        **_tolerance(record, truth, guilty),
     }
     return Confirmation(
         replace(
@@ -341,6 +342,15 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         ),
         "beyond the error bound",
     )
+
+
+def _tolerance(record: CaseRun, truth: Truth, guilty: Collection[str]) -> dict[str, Any]:
+    """`FACTOR` times the largest bound of any element of an output, where that alone tells wrong from right."""
+    if any(not np.all(np.isfinite(bound)) for sample in truth.bounds for bound in sample):
+        return {}
+    largest = [max(float(np.max(bound, initial=0.0)) for bound in rows) for rows in zip(*truth.bounds, strict=True)]
+    why = f"{FACTOR:g} times as far as rounding moves any element of a sound result"
+    return tolerance.told(record, guilty, tolerance.EAGER, [FACTOR * bound for bound in largest], why)
 
 
 def _dtypes(case: Case) -> list[str]:
