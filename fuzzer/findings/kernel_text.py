@@ -12,7 +12,9 @@ _STEP_OF = '''
 
 def step_of(output):
     """One quantisation step of an output: the scale of what its DEQUANTIZE reads, or 0."""
-    interpreter = interpreter_of("tf-builtin", flatbuffer)
+    interpreter = tf.lite.Interpreter(
+        model_content=flatbuffer, experimental_op_resolver_type=KERNELS["tf-builtin"]
+    )
     interpreter.allocate_tensors()
     details = @details@
     index = details[output]["index"]
@@ -67,7 +69,7 @@ _NO_SIZE = "        size = 1"
 LIMITS = {"float16": 1e-4, "dynamic": 0.05, "int8": 1.0, "int16x8": 4.0}
 """From where the campaign looks at a difference between kernels (`fuzzer.oracles.value`): quantisation steps
 for the integer schemes, else a part of the largest value of the channel."""
-_RELATIVE = {"int8": 0.02, "int16x8": 1e-3}
+RELATIVE = {"int8": 0.02, "int16x8": 1e-3}
 
 
 def fitted(template: str, case: Case) -> str:
@@ -89,9 +91,17 @@ def fitted(template: str, case: Case) -> str:
 
 
 _BY_REFERENCE = """try:
-    expected = run("tf-reference", flatbuffer)
+    expected = run("tf-reference")
 except (RuntimeError, ValueError):  # an operator that has no reference kernel
-    expected = run("tf-builtin", flatbuffer)"""
+    expected = run("tf-builtin")"""
+
+
+def based_on(guilty: Sequence[str]) -> tuple[str, str]:
+    """What is right where `guilty` runtimes are not: its name, and the lines that leave its result in `expected`."""
+    if "tf-reference" not in guilty:
+        return "the reference kernels", _BY_REFERENCE
+    other = next((r for r in ("tf-builtin", "tf-xnnpack") if r not in guilty), "tf-builtin")
+    return f"{other}, which is right", f'expected = run("{other}")'
 
 
 def between_kernels(case: Case, verdict: Verdict, guilty: Sequence[str]) -> list[str]:
@@ -100,10 +110,7 @@ def between_kernels(case: Case, verdict: Verdict, guilty: Sequence[str]) -> list
     What is expected is the result of the reference kernels, or of others where the reference kernels are `guilty`.
     """
     conversion = case.conversion
-    base, expected = "the reference kernels", _BY_REFERENCE
-    if "tf-reference" in guilty:
-        other = next((r for r in ("tf-builtin", "tf-xnnpack", "litert") if r not in guilty), "tf-builtin")
-        base, expected = f"{other}, which is right", f'expected = run("{other}", flatbuffer)'
+    base, expected = based_on(guilty)
     kernels = fitted(_JUDGE_KERNELS, case).replace("@base@", base).replace("@expected@", expected)
     if verdict.kind is Kind.NAN_PROPAGATION:
         return fill(fitted(_JUDGE_NAN, case).replace("@expected@", expected))
@@ -117,11 +124,11 @@ def between_kernels(case: Case, verdict: Verdict, guilty: Sequence[str]) -> list
         if integers:
             size = _NO_SIZE
         else:
-            times = f" * {_RELATIVE[conversion.judged] / LIMITS[conversion.judged]!r}"
+            times = f" * {RELATIVE[conversion.judged] / LIMITS[conversion.judged]!r}"
             size = '        if outputs[o].dtype.kind == "f":\n' + _indented(_CHANNEL.replace("@times@", times))
             size += "\n        else:\n            size = 1"
     else:
-        times = f" * {_RELATIVE[conversion.judged] / LIMITS[conversion.judged]!r}"
+        times = f" * {RELATIVE[conversion.judged] / LIMITS[conversion.judged]!r}"
         size = "        size = steps[o % len(steps)]\n        if not size:\n" + _indented(
             _CHANNEL.replace("@times@", times)
         )

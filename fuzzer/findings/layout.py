@@ -1,4 +1,4 @@
-"""Python text as a person lays it out: lines of at most 100 columns, double quotes, safe comments.
+"""Python text as a person lays it out: lines of at most 88 columns, double quotes, safe comments.
 
 Small on purpose: it knows the few forms that reproducers are made of, and needs no formatter at run time.
 """
@@ -11,10 +11,12 @@ import textwrap
 import tokenize
 from collections.abc import Iterable, Sequence
 
-WIDTH = 100
+WIDTH = 88
 _INDENT = 4
-_PIECE = 60
+_PIECE = 72
 """Characters of a long string that stand on one line."""
+_PROSE = 84
+"""Columns of a docstring's line; the first one has three quotes before it."""
 _OPERATORS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 """Where a long sum or product may be broken, inside brackets."""
 
@@ -87,7 +89,7 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
         return [one]
     deeper = indent + _INDENT
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > _PIECE:
-        pieces = [node.value[i : i + _PIECE] for i in range(0, len(node.value), _PIECE)]
+        pieces = _pieces(node.value)
         return [f"{pad}{prefix}(", *(f"{' ' * deeper}{_quoted(piece)}" for piece in pieces), f"{pad}){suffix}"]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Call):
         return wrap(prefix, node.func, unparse(node).removeprefix(unparse(node.func)) + suffix, indent)
@@ -137,6 +139,16 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
     return [one]
 
 
+def _pieces(text: str) -> list[str]:
+    """A long string in pieces of whole words, spaces at the end of each; a word that is longer is cut."""
+    pieces, rest = [], text
+    while len(rest) > _PIECE:
+        cut = rest.rfind(" ", 0, _PIECE) + 1 or _PIECE
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    return [*pieces, rest]
+
+
 def _quoted(text: str) -> str:
     return unparse(ast.Constant(text))
 
@@ -184,5 +196,5 @@ def prose(text: str, limit: int = 400) -> list[str]:
     Backslashes are doubled and a quote can't end the string.
     """
     visible = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text)
-    lines = textwrap.wrap(" ".join(visible.split())[:limit], 88) or ["(no title)"]
+    lines = textwrap.wrap(" ".join(visible.split())[:limit], _PROSE) or ["(no title)"]
     return [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]

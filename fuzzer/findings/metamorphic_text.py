@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuzzer.case import Case
-from fuzzer.findings import layout, run_text
+from fuzzer.findings import layout, road_text, run_text
 from fuzzer.findings.fragment import fragment
 from fuzzer.findings.model_text import ModelText, convert
 from fuzzer.oracles.confirm.metamorphic import FRESH
@@ -203,14 +203,15 @@ def _start(case: Case, runtime: str) -> list[str]:
 
 def _invoke(case: Case) -> list[str]:
     """One sample; nothing is fed where there is none."""
-    feeding = ["if inputs is not None:", *(f"    {line}" for line in run_text.feed(case))]
+    feed = run_text.feed(case, listed=True)
+    feeding = ["if inputs is not None:", *(f"    {line}" for line in feed)]
     unfed = case.inference.relation == "kept_inputs"
     return [
         "",
         "",
         "def invoke(interpreter, inputs):",
         '    """The outputs for one sample."""',
-        *(f"    {line}" for line in _once(case, feeding if unfed else run_text.feed(case))),
+        *(f"    {line}" for line in _once(case, feeding if unfed else feed)),
         "    return outputs",
     ]
 
@@ -238,8 +239,9 @@ def _changed(case: Case, verdict: Verdict) -> list[str]:
 
 def _other_conversion(case: Case, outputs: int) -> list[str]:
     """The whole text of the other conversion, inside the function: it has its own `model`, never layers of Keras."""
-    once = _once(case, run_text.feed(case))
-    text = [*ModelText(case).function(), *convert(case, False)]
+    once = _once(case, run_text.feed(case, listed=True))
+    model = ModelText(case, traced=road_text.decorated(case, False))
+    text = [*model.function(), *convert(case, False)]
     return [
         # Inside a function one blank line is enough.
         *(line for i, line in enumerate(text) if line or (i and text[i - 1])),

@@ -19,7 +19,9 @@ _REAL = '''
 
 def real(output, value):
     """An output in real numbers: integers of a quantised one stand for scale * (q - zero point)."""
-    interpreter = interpreter_of("tf-builtin", flatbuffer)
+    interpreter = tf.lite.Interpreter(
+        model_content=flatbuffer, experimental_op_resolver_type=KERNELS["tf-builtin"]
+    )
 @details@
     scale, zero_point = details[output]["quantization"]
     value = value.astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fuzzer.build.keras_model import layer_fits
 from fuzzer.case import Case, TypedNode
@@ -12,8 +13,9 @@ from fuzzer.case.conversion import TFMOT
 from fuzzer.findings import layout, road_text, source, training_text
 from fuzzer.findings.road_text import weight_names, weights_first
 from fuzzer.findings.source import NotInlineError, literal, name
-from fuzzer.ops import REALS
+from fuzzer.ops import REALS, WeightSlot
 
+_ROUNDED = "rounded_"
 KERAS = {"keras": "tf.keras", "keras_export": "tf.keras", "legacy_keras": "tf_keras"}
 """The Keras of an entry, as the reproducer calls it."""
 _OP_LAYER = '''
@@ -44,13 +46,15 @@ _OP_CLONED = """    def __init__(self, function, **options):
 class ModelText:
     """Writes a case's model. `truth`: weights are arguments, so that it can be computed in float64.
 
-    `tracked`: every node's result goes through `after`.
+    `tracked`: every node's result goes through `after`. `traced`: it is a `tf.function` from the start.
     """
 
     case: Case
     truth: bool = False
     tracked: bool = False
+    traced: bool = False
     _functions: dict[str, list[str]] = field(default_factory=dict)
+    _signature: list[str] = field(default_factory=list)
 
     # --- plain TensorFlow -------------------------------------------------------------------------------
 
@@ -60,6 +64,8 @@ class ModelText:
         for i, type_ in enumerate(self.case.model.inputs):
             if self._trained(type_.dtype):
                 body.append(source.assignment(f"x{i}", _call("activation", [name(f"x{i}")])))
+        for weight, made in self._rounded.items():
+            body.append(source.assignment(_ROUNDED + weight, layout.expression(made)))
         for typed in self.case.model.typed:
             body.extend(self._node(typed, list(typed.node.operands)))
         inputs = [f"x{i}" for i in range(len(self.case.model.inputs))]
@@ -67,13 +73,29 @@ class ModelText:
         arguments = [*weight_names(self.case), *inputs] if first else list(inputs)
         arguments += ["real=None"] if self.truth and needs_real(self.case) else []
         head = f"def model({', '.join([*arguments, *(['after=lambda value: value'] if self.tracked else [])])}):"
-        lines = ["", "", *_def(head), *layout.block(self._returned(body), 0)]
+        lines = ["", "", *self._decorator(), *_def(head), *layout.block(self._returned(body), 0)]
         settings = [
             *road_text.listed(self.case),
             *training_text.training(self.case),
             *road_text.variable(self.case),
         ]
-        return [*settings, *self._helpers(), *lines]
+        return [*settings, *self._helpers(), *self._signature, *lines]
+
+    def _decorator(self) -> list[str]:
+        """What makes `model` a function that can be converted."""
+        if not self.traced:
+            return []
+        # Python's own loops and branches in a helper are not to be turned into TensorFlow's.
+        more = ", autograph=False" if self._functions else ""
+        signature = road_text.specs(self.case)
+        if len(one := f"@tf.function(input_signature={signature}{more})") <= layout.WIDTH:
+            return [one]
+        self._signature = ["", "", *layout.assign("SIGNATURE", signature)]
+        return [f"@tf.function(input_signature=SIGNATURE{more})"]
+
+    @cached_property
+    def _rounded(self) -> dict[str, str]:
+        return training_text.rounded_weights(self.case)
 
     def _helpers(self) -> list[str]:
         return [line for text in self._functions.values() for line in ("", "", *text)]
@@ -113,7 +135,7 @@ class ModelText:
     def _narrowed(self, typed: TypedNode, bound: dict[str, ast.expr]) -> ast.expr:
         """A node whose kernel exists in float32 only: floats are cast on the way in and out."""
         floats = [o for o, t in zip(typed.node.operands, typed.operands, strict=True) if t.dtype in REALS]
-        floats += [f"{typed.name}_{slot.name}" for slot in typed.slots if slot.type.dtype in REALS]
+        floats += [self._weight(typed, slot) for slot in typed.slots if slot.type.dtype in REALS]
         narrow = {
             k: _call("tf.cast", [v, layout.expression("tf.float32")]) if _named(v, floats) else v
             for k, v in bound.items()
@@ -132,13 +154,18 @@ class ModelText:
     def _bound(self, typed: TypedNode, operands: list[str]) -> dict[str, ast.expr]:
         given = {k: literal(v) for k, v in typed.node.attrs.items()}
         for slot in typed.slots:
-            weight = name(f"{typed.name}_{slot.name}")
+            weight = name(self._weight(typed, slot))
             given[slot.name] = _call("variable", [weight]) if slot.variable else weight
         given["out_shape"] = literal(list(typed.type.shape))
         given["out_dtype"] = literal(typed.type.dtype)
         if self.truth and typed.type.dtype in REALS:
             given["out_dtype"] = layout.expression(f"real or {layout.string(typed.type.dtype)}")
         return source.bind(typed.node.spec.build, operands, given)
+
+    def _weight(self, typed: TypedNode, slot: WeightSlot) -> str:
+        """The variable that stands for a weight inside the model."""
+        variable = f"{typed.name}_{slot.name}"
+        return _ROUNDED + variable if variable in self._rounded else variable
 
     def _called(self, typed: TypedNode, bound: dict[str, ast.expr]) -> ast.expr:
         """A call of the op's own function, which is written once for equal ones."""

@@ -6,7 +6,7 @@ from fuzzer.case import Case, Switch
 from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT, V1_SCHEMES
 from fuzzer.convert import switches
 from fuzzer.convert.converter import FACTORS, MODEL_SIGNATURE
-from fuzzer.findings import layout
+from fuzzer.findings import layout, run_text
 
 _DEPTH = 8
 """The deepest that lines of `convert` are indented."""
@@ -28,8 +28,8 @@ def state(case: Case) -> list[int]:
 
 
 def weights_first(case: Case) -> bool:
-    """Whether `model` takes its weights as arguments: they are variables, or rounded before they are used."""
-    return case.conversion.entry in _VARIABLES or case.conversion.scheme == "qat" or bool(state(case))
+    """Whether `model` takes its weights as arguments: they are variables."""
+    return case.conversion.entry in _VARIABLES or bool(state(case))
 
 
 _VARIABLE = '''
@@ -83,7 +83,10 @@ def road(case: Case, truth: bool) -> tuple[list[str], bool]:
     lines = _traced(case, truth)
     if entry in ("concrete_function", "concrete_function_variables"):
         owner = ", module" if entry != "concrete_function" else ""
-        return [*lines, *layout.assign("converter", f"{lite}.from_concrete_functions([function]{owner})")], False
+        made = f"{lite}.from_concrete_functions([function]{owner})"
+        if decorated(case, truth):
+            lines, made = [], made.replace("[function]", "[model.get_concrete_function()]")
+        return [*lines, *_inside(layout.assign("converter", made, _DEPTH))], False
     if entry == "saved_model_signatures":
         names = ", ".join(f"x{i}" for i in range(len(case.model.inputs)))
         first = f'tf.function(lambda {names}: {{"first": tf.nest.flatten(function({names}))[0]}}, specs)'
@@ -96,29 +99,47 @@ def road(case: Case, truth: bool) -> tuple[list[str], bool]:
             f'    converter = {lite}.from_saved_model(folder, signature_keys=["{MODEL_SIGNATURE}"])',
         ], True
     module = "module" if entry == "legacy_keras" or state(case) else "tf.Module()"
-    return [*lines, folder, f"    tf.saved_model.save({module}, folder, signatures=function)", loaded], True
+    function = "function"
+    if decorated(case, truth):
+        lines, function = [], "model.get_concrete_function()"
+    return [*lines, folder, f"    tf.saved_model.save({module}, folder, signatures={function})", loaded], True
 
 
 def _call_model(case: Case, truth: bool, weights: str) -> str:
     """A call of `model` on the inputs, with `weights` (an expression of a list) before them where it takes them."""
     inputs = ", ".join(f"x{i}" for i in range(len(case.model.inputs)))
     if weights_first(case):
-        return f"model(*{_rounded(case, weights)}, {inputs})"
+        return f"model(*{weights}, {inputs})"
     return f"model({', '.join([*weight_names(case), inputs])})" if truth else f"model({inputs})"
 
 
-def _rounded(case: Case, weights: str) -> str:
-    return f"trained({weights})" if case.conversion.scheme == "qat" else weights
-
-
 def reference_call(case: Case) -> str:
-    """A call of `model` in TensorFlow itself, on `inputs`."""
-    weights = f"*{_rounded(case, 'weights')}, " if weights_first(case) else ""
+    """A call of `model` in TensorFlow itself, on `inputs`, or on the only sample."""
+    weights = "*weights, " if weights_first(case) else ""
+    if run_text.alone(case):
+        return f"model({weights}{', '.join(f'tf.constant(x{i})' for i in range(len(case.model.inputs)))})"
     return f"model({weights}*(tf.constant(x) for x in inputs))"
+
+
+def decorated(case: Case, truth: bool) -> bool:
+    """Whether `model` itself is what is converted, so that it can be a `tf.function` from the start."""
+    roads = ("concrete_function", "saved_model", "saved_model_signatures")
+    return case.conversion.entry in roads and not truth and not weights_first(case)
+
+
+def specs(case: Case) -> str:
+    """The signature, as an expression."""
+    made = ", ".join(
+        f'tf.TensorSpec({case.conversion.signature_shape(t.shape)!r}, tf.{t.dtype}, name="x{i}")'
+        for i, t in enumerate(case.model.inputs)
+    )
+    return f"[{made}]"
 
 
 def _traced(case: Case, truth: bool) -> list[str]:
     """The concrete function that is converted."""
+    if decorated(case, truth):
+        return ["function = model.get_concrete_function()"]
     inputs = [f"x{i}" for i in range(len(case.model.inputs))]
     entry = case.conversion.entry
     lines: list[str] = []
@@ -139,17 +160,13 @@ def _traced(case: Case, truth: bool) -> list[str]:
             "module.state = [w for w in given if isinstance(w, tf.Variable)]",
         ]
         function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'given')}"
-    elif weights_first(case) or (truth and weight_names(case)):
+    elif weights_first(case) or weight_names(case):
         function = f"lambda {', '.join(inputs)}: {_call_model(case, truth, 'weights')}"
     else:
         function = "model"
-    specs = ", ".join(
-        f'tf.TensorSpec({case.conversion.signature_shape(t.shape)!r}, tf.{t.dtype}, name="x{i}")'
-        for i, t in enumerate(case.model.inputs)
-    )
     return [
         *lines,
-        *_inside(layout.assign("specs", f"[{specs}]", _DEPTH)),
+        *_inside(layout.assign("specs", specs(case), _DEPTH)),
         *_inside(layout.assign("function", f"tf.function({function}, {_FIXED})", _DEPTH)),
         "function = function.get_concrete_function()",
     ]
@@ -275,6 +292,13 @@ def _calibration(case: Case) -> list[str]:
         data = "samples[:1]"
     several = len(case.model.inputs) > 1 and case.conversion.entry in DEAR_ENTRIES
     named = '{f"x{i}": x for i, x in enumerate(inputs)}'
+    if run_text.alone(case):
+        # The extremes of one sample are those of many like it; only a model with state tells them apart.
+        times = f" * {asked}" if asked > 1 and kind != "one" and state(case) else ""
+        data = f"[{run_text.given(case)}]{times}"
+        if several and kind in ("samples", "one"):
+            names = ", ".join(f'"x{i}": x{i}' for i in range(len(case.model.inputs)))
+            return [f"converter.representative_dataset = lambda: [{{{names}}}]{times}"]
     if kind in ("samples", "one"):
         if several:
             return [*_inside(layout.assign("data", f"[{named} for inputs in {data}]", _DEPTH)), _FEED]

@@ -29,45 +29,76 @@ def fill(template: str, **values: object) -> list[str]:
 # --- running ----------------------------------------------------------------------------------------------
 
 
+def alone(case: Case) -> bool:
+    """Whether there is one sample, so that a script needs no list of samples: its inputs are `x0`, `x1`, ..."""
+    return len(case.inference.inputs) == 1 and case.inference.relation == "none"
+
+
+def given(case: Case) -> str:
+    """The list of a sample's inputs, as an expression."""
+    if not alone(case):
+        return "inputs"
+    return f"[{', '.join(f'x{i}' for i in range(len(case.model.inputs)))}]"
+
+
+def inputs_listed(case: Case) -> list[str]:
+    """`inputs = ...`, where a script needs its inputs by number."""
+    return [f"inputs = {given(case)}"] if alone(case) and len(case.model.inputs) > 1 else []
+
+
+def _threads(threads: int) -> str:
+    """One thread is what an interpreter takes by itself."""
+    return f", num_threads={threads}" if threads != 1 else ""
+
+
 def interpreter(runtime: str, threads: int) -> list[str]:
     """`interpreter = ...` for one runtime."""
+    content = f"model_content=flatbuffer{_threads(threads)}"
     if runtime == "litert":
-        return [f"interpreter = LiteRtInterpreter(model_content=flatbuffer, num_threads={threads})"]
+        return [f"interpreter = LiteRtInterpreter({content})"]
     if not RESOLVERS[runtime]:
-        return [f"interpreter = tf.lite.Interpreter(model_content=flatbuffer, num_threads={threads})"]
-    return [
-        f"resolver = tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}",
-        "interpreter = tf.lite.Interpreter(",
-        f"    model_content=flatbuffer, num_threads={threads}, experimental_op_resolver_type=resolver",
-        ")",
-    ]
+        return [f"interpreter = tf.lite.Interpreter({content})"]
+    resolver = f"tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}"
+    return layout.assign("interpreter", f"tf.lite.Interpreter({content}, experimental_op_resolver_type={resolver})")
 
 
+_KERNELS = """
+
+# XNNPACK, the optimised and the reference kernels.
+KERNELS = {
+    "tf-xnnpack": tf.lite.experimental.OpResolverType.AUTO,
+    "tf-builtin": tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "tf-reference": tf.lite.experimental.OpResolverType.BUILTIN_REF,
+}
+"""
 _INTERPRETER_OF = '''
 
-def interpreter_of(runtime, flatbuffer):
-    """@what@"""@litert@
-    resolvers = tf.lite.experimental.OpResolverType
-    resolver = {
-        "tf-xnnpack": resolvers.AUTO,
-        "tf-builtin": resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        "tf-reference": resolvers.BUILTIN_REF,
-    }[runtime]
+def interpreter_of(runtime):
+    """LiteRT's interpreter, or TensorFlow's with one set of kernels."""
+    if runtime == "litert":
+        return LiteRtInterpreter(model_content=flatbuffer@threads@)
     return tf.lite.Interpreter(
-        model_content=flatbuffer, num_threads=@threads@, experimental_op_resolver_type=resolver
+        model_content=flatbuffer@threads@, experimental_op_resolver_type=KERNELS[runtime]
     )
 '''
-_LITERT = """
-    if runtime == "litert":
-        return LiteRtInterpreter(model_content=flatbuffer, num_threads=@threads@)"""
 
 
-def interpreter_of(case: Case, litert: bool) -> list[str]:
-    """The function `interpreter_of`: one interpreter for each runtime's name."""
-    what = "LiteRT's interpreter, or TensorFlow's with" if litert else "`tf.lite.Interpreter` with"
-    what += " XNNPACK, optimised or reference kernels."
-    chosen = _LITERT if litert else ""
-    return fill(_INTERPRETER_OF.replace("@litert@", chosen), what=what, threads=case.inference.threads)
+def kernels(case: Case, litert: bool) -> list[str]:
+    """The table `KERNELS`, and the function `interpreter_of` where LiteRT's interpreter takes part too."""
+    function = fill(_INTERPRETER_OF, threads=_threads(case.inference.threads)) if litert else []
+    return [*fill(_KERNELS), *function]
+
+
+def _made(case: Case, litert: bool) -> list[str]:
+    """`interpreter = ...` from the table."""
+    if litert:
+        return ["interpreter = interpreter_of(runtime)"]
+    content = f"model_content=flatbuffer{_threads(case.inference.threads)}"
+    return [
+        "interpreter = tf.lite.Interpreter(",
+        f"    {content}, experimental_op_resolver_type=KERNELS[runtime]",
+        ")",
+    ]
 
 
 def integer_inputs(case: Case) -> bool:
@@ -78,13 +109,15 @@ def integer_inputs(case: Case) -> bool:
     return case.conversion.io != "float32" or trained
 
 
-def feed(case: Case) -> list[str]:
-    """Lines that set the inputs of `interpreter` from `inputs`."""
+def feed(case: Case, listed: bool | None = None) -> list[str]:
+    """Lines that set the inputs of `interpreter`: from `inputs` where they are `listed`, else from `x0`."""
+    listed = listed if listed is not None else not alone(case)
     lines = ["for detail in interpreter.get_input_details():"]
     if len(case.model.inputs) == 1:
+        value = "inputs[0]" if listed else "x0"
         if not integer_inputs(case):
-            return [*lines, '    interpreter.set_tensor(detail["index"], inputs[0])']
-        lines.append("    value = inputs[0]")
+            return [f'interpreter.set_tensor(interpreter.get_input_details()[0]["index"], {value})']
+        lines.append(f"    value = {value}")
     else:
         # Inputs come in an order of the converter's: their names say which is which.
         lines.append('    value = inputs[int(re.findall(r"x(\\d+)", detail["name"])[-1])]')
@@ -131,10 +164,8 @@ def allocate(case: Case) -> list[str]:
 
 def invoke(case: Case) -> list[str]:
     """Lines that run every sample on `interpreter`, without reading results."""
-    return [
-        "for inputs in samples:",
-        *(f"    {line}" for line in [*_reset(case), *feed(case), "interpreter.invoke()"]),
-    ]
+    lines = [*_reset(case), *feed(case), "interpreter.invoke()"]
+    return lines if alone(case) else ["for inputs in samples:", *(f"    {line}" for line in lines)]
 
 
 def _reset(case: Case) -> list[str]:
@@ -155,19 +186,50 @@ def read(case: Case) -> list[str]:
     ]
 
 
-def run(case: Case) -> list[str]:
+def run(case: Case, litert: bool) -> list[str]:
     """The function `run`: the outputs of all samples in one list."""
+    pad = "" if alone(case) else "    "
     body = [
-        '"""The outputs under a runtime, of all samples in one list."""',
-        "interpreter = interpreter_of(runtime, flatbuffer)",
+        '"""The outputs under a runtime, in a list."""'
+        if alone(case)
+        else '"""The outputs under a runtime, of all samples in one list."""',
+        *_made(case, litert),
         *allocate(case),
         *details(case),
         "outputs = []",
         *invoke(case),
-        *(f"    {line}" for line in read(case)),
+        *(f"{pad}{line}" for line in read(case)),
         "return outputs",
     ]
-    return ["", "", "def run(runtime, flatbuffer):", *(f"    {line}" for line in body)]
+    return ["", "", "def run(runtime):", *(f"    {line}" for line in body)]
+
+
+def plain(case: Case) -> bool:
+    """Whether there is one result to look at, of real numbers: one sample, one output that has elements."""
+    types = case.model.output_types
+    numbers = types[0].dtype not in ("string", "bool", "complex64") and types[0].elements > 0
+    return alone(case) and len(types) == 1 and numbers
+
+
+_REAL = """y = interpreter.get_tensor(detail["index"]).astype(np.float64)
+scale, zero_point = detail["quantization"]
+return (y - zero_point) * scale if scale else y"""
+
+
+def run_once(case: Case, litert: bool, real: bool = False) -> list[str]:
+    """The function `run` of a `plain` case: its one output, in real numbers where integers stand for them."""
+    told = "The output under a runtime" + (", in real numbers." if real else ".")
+    body = [
+        f'"""{told}"""',
+        *_made(case, litert),
+        *allocate(case),
+        *invoke(case),
+        *(["detail = interpreter.get_output_details()[0]", *_REAL.splitlines()] if real else [_ONE]),
+    ]
+    return ["", "", "def run(runtime):", *(f"    {line}" for line in body)]
+
+
+_ONE = 'return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])'
 
 
 # --- the runs and the answer ------------------------------------------------------------------------------
@@ -175,31 +237,24 @@ def run(case: Case) -> list[str]:
 _ANSWER = """found = {}
 for runtime in @runtimes@:
     try:
-        found[runtime] = judge(runtime, run(runtime, flatbuffer))
+        found[runtime] = judge(runtime, run(runtime))
     except (RuntimeError, ValueError) as error:
         print(f"{runtime:12} fails: {error}")
-if not found:
-    sys.exit(2)
-@defect@
+@guilty@
 print("The defect is there." if defect else "The defect is gone.")
 sys.exit(1 if defect else 0)
 """
 
 
 def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float | str) -> list[str]:
-    """Runs and judges every runtime; the guilty ones decide the exit status."""
-    # 1e-6: a step of a float output is no exact multiple of its scale.
+    """Runs and judges every runtime; the guilty ones decide the exit status, or if none of them ran an error."""
+    # A step of a float output is no exact multiple of its scale.
     bar = limit if isinstance(limit, str) else f"{limit:g}" if limit != 1.0 else "1.001"
-    return fill(_ANSWER, runtimes=names(runtimes), defect="\n".join(defect(guilty, bar)))
-
-
-def names(runtimes: Sequence[str]) -> str:
-    """Runtimes as a Python tuple of strings."""
-    return "(" + ", ".join(layout.string(r) for r in runtimes) + ("," if len(runtimes) == 1 else "") + ")"
-
-
-def defect(guilty: Sequence[str], bar: str) -> list[str]:
-    """`defect = ...`: whether a guilty runtime is beyond `bar` in `found`."""
+    named = ", ".join(layout.string(r) for r in guilty)
+    shown = '[*KERNELS, "litert"]' if "litert" in runtimes else "KERNELS"
     if len(guilty) == 1:
-        return [f"defect = found.get({layout.string(guilty[0])}, 0) > {bar}"]
-    return [f"guilty = {names(guilty)}", f"defect = any(found.get(runtime, 0) > {bar} for runtime in guilty)"]
+        return fill(_ANSWER, runtimes=shown, guilty=f"defect = found[{named}] > {bar}")
+    lines = [f"guilty = [{named}]", f"defect = max(found[r] for r in guilty if r in found) > {bar}"]
+    if set(guilty) == set(runtimes):
+        lines = [f"defect = max(found.values()) > {bar}"]
+    return fill(_ANSWER, runtimes=shown, guilty="\n".join(lines))

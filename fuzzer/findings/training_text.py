@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+
 from fuzzer.build.graph import activation_range, channel_axes, fake_quantised_weight
-from fuzzer.build.values import weights_of
+from fuzzer.build.values import Array, weights_of
 from fuzzer.case import Case
 from fuzzer.case.conversion import TFMOT
 from fuzzer.convert import optimised as tfmot
@@ -12,48 +16,86 @@ from fuzzer.findings.road_text import state
 
 # --- fake quantisation by hand ----------------------------------------------------------------------------
 
+_WRITTEN = 4
+"""Channels whose ranges are written out."""
 _TRAINING = '''
 
 def activation(value):
     """An activation as training for quantisation rounds it."""
     return tf.quantization.fake_quant_with_min_max_args(value, @low@, @high@, num_bits=@act@)
 '''
-_WEIGHTS = '''
-
-def trained(given):
-    """Weights as training for quantisation rounds them, each between its own extremes."""
-    made = []
-    for value, numbers, axes in zip(given, weights, axes_of):
-        if axes is not None:
-@range@
-            low, high = np.float32(np.minimum(low, 0)), np.float32(np.maximum(high, 1e-6))
-            quantise = tf.quantization.fake_quant_with_min_max_vars
-            if low.ndim:
-                quantise = tf.quantization.fake_quant_with_min_max_vars_per_channel
-            value = quantise(value, low, high, num_bits=@bits@, narrow_range=@narrow@)
-        made.append(value)
-    return made
-'''
-_SYMMETRIC = """            high = np.abs(numbers).max(axes)
-            low = -high"""
-_ASYMMETRIC = "            low, high = numbers.min(axes), numbers.max(axes)"
 
 
 def training(case: Case) -> list[str]:
-    """The functions `activation` and `trained` of a model that is trained for quantisation by hand."""
+    """The function `activation` of a model that is trained for quantisation by hand, and the ranges of its weights."""
     conversion = case.conversion
     if conversion.scheme != "qat":
         return []
     low, high = activation_range(conversion)
-    wide = conversion.qat_bits == 16
-    text = _TRAINING.replace("@low@", repr(low)).replace("@high@", repr(high)).replace("@act@", str(16 if wide else 8))
-    numbers = [(name, value) for node in weights_of(case) for name, value in node.items()]
-    rounded = [fake_quantised_weight(n, v) and i not in state(case) for i, (n, v) in enumerate(numbers)]
-    axes = [channel_axes(conversion, v.ndim) if r else None for (_, v), r in zip(numbers, rounded, strict=True)]
-    helper = _WEIGHTS.replace("@range@", _SYMMETRIC if conversion.qat_symmetric else _ASYMMETRIC)
-    helper = helper.replace("@narrow@", repr(conversion.qat_symmetric))
-    helper = helper.replace("@bits@", str(8 if wide else conversion.qat_bits))
-    return ["", *layout.assign("axes_of", repr(axes)), *text.rstrip().splitlines(), *helper.rstrip().splitlines()]
+    bits = 16 if conversion.qat_bits == 16 else 8
+    text = _TRAINING.replace("@low@", repr(low)).replace("@high@", repr(high)).replace("@act@", str(bits))
+    return [*_ranges(case), *text.rstrip().splitlines()]
+
+
+def rounded_weights(case: Case) -> dict[str, str]:
+    """What stands for each weight that training rounds, between its own extremes, as an expression."""
+    conversion = case.conversion
+    bits = 8 if conversion.qat_bits == 16 else conversion.qat_bits
+    options = f"num_bits={bits}" + (", narrow_range=True" if conversion.qat_symmetric else "")
+    made = {}
+    for variable, value, axes in _rounding(case):
+        low, high = _extremes(case, value, axes)
+        between = f"{low.item()!r}, {high.item()!r}" if not low.ndim else f"{_low(variable)}, {_high(variable)}"
+        if low.ndim and low.size <= _WRITTEN:
+            between = f"{_written(low)}, {_written(high)}"
+        channels = "_per_channel" if low.ndim else ""
+        made[variable] = f"tf.quantization.fake_quant_with_min_max_vars{channels}({variable}, {between}, {options})"
+    return made
+
+
+def _rounding(case: Case) -> Iterator[tuple[str, Array, tuple[int, ...]]]:
+    """Every weight that is rounded: its variable, its numbers, and the axes that share a range."""
+    if case.conversion.scheme != "qat":
+        return
+    position = 0
+    for typed, node in zip(case.model.typed, weights_of(case), strict=True):
+        for name, value in node.items():
+            if fake_quantised_weight(name, value) and position not in state(case):
+                yield f"{typed.name}_{name}", value, channel_axes(case.conversion, value.ndim)
+            position += 1
+
+
+def _extremes(case: Case, value: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """The range of each channel, as `fuzzer.build.graph` takes it."""
+    high = np.abs(value).max(axes) if case.conversion.qat_symmetric else value.max(axes)
+    low = -high if case.conversion.qat_symmetric else value.min(axes)
+    return np.float32(np.minimum(low, 0)), np.float32(np.maximum(high, 1e-6))  # type: ignore[return-value]
+
+
+def _ranges(case: Case) -> list[str]:
+    """Definitions of the ranges that are too long to be written where they are used."""
+    lines = []
+    for variable, value, axes in _rounding(case):
+        low, _ = _extremes(case, value, axes)
+        if low.ndim and low.size > _WRITTEN:
+            symmetric = case.conversion.qat_symmetric
+            top = f"np.abs({variable})" if symmetric else variable
+            lines += layout.assign(_high(variable), f"np.maximum({top}.max({axes!r}), np.float32(1e-6))")
+            bottom = f"-{top}.max({axes!r})" if symmetric else f"np.minimum({variable}.min({axes!r}), 0)"
+            lines += layout.assign(_low(variable), bottom)
+    return ["", *lines] if lines else []
+
+
+def _written(values: Array) -> str:
+    return f"[{', '.join(str(v) for v in values)}]"
+
+
+def _low(variable: str) -> str:
+    return f"{variable}_low"
+
+
+def _high(variable: str) -> str:
+    return f"{variable}_high"
 
 
 # --- tensorflow-model-optimization ------------------------------------------------------------------------
