@@ -10,6 +10,7 @@ from fuzzer.findings import metamorphic_text
 from fuzzer.findings.model_error_text import shown_against_model
 from fuzzer.findings.model_text import KERAS
 from fuzzer.findings.road_text import needs_folder
+from fuzzer.findings.run_text import plain
 from fuzzer.oracles.confirm.truth import jumps
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 
@@ -74,9 +75,19 @@ class Plan:
         return self.truth and self.verdict.kind is Kind.VALUE and unsure
 
     @property
-    def as_arguments(self) -> bool:
-        """Whether the model is a function of its weights too, so that it can be computed in float64."""
+    def short(self) -> bool:
+        """Whether there is one result to judge, so that the short form will do (`plain_text`)."""
+        return self.compares and plain(self.case) and not self.tracked
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether TensorFlow itself computes what is expected."""
         return self.truth or self.modelled
+
+    @property
+    def as_arguments(self) -> bool:
+        """Whether the model is a function of its weights too, so that it can be computed in other dtypes."""
+        return self.truth or (self.modelled and not self.short)
 
     @property
     def keras(self) -> bool:

@@ -251,7 +251,7 @@ def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float) -> list
     # A step of a float output is no exact multiple of its scale.
     bar = f"{limit:g}" if limit != 1.0 else "1.001"
     named = ", ".join(layout.string(r) for r in guilty)
-    shown = "[*KERNELS, \"litert\"]" if "litert" in runtimes else "KERNELS"
+    shown = '[*KERNELS, "litert"]' if "litert" in runtimes else "KERNELS"
     if len(guilty) == 1:
         return fill(_ANSWER, runtimes=shown, guilty=f"defect = found[{named}] > {bar}")
     lines = [f"guilty = [{named}]", f"defect = max(found[r] for r in guilty if r in found) > {bar}"]

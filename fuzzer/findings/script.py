@@ -116,7 +116,7 @@ def _versions(plan: Plan, third: Sequence[str]) -> list[str]:
         lines.append('print("tf-keras", tf_keras.__version__)')
     if plan.compares:
         lines.append('np.seterr(all="ignore")')
-    if plan.as_arguments:
+    if plan.evaluated:
         # A graphics card may round otherwise (TensorFloat-32), and is not what is compared.
         lines.append('tf.config.set_visible_devices([], "GPU")')
     return lines
@@ -127,7 +127,7 @@ def _versions(plan: Plan, third: Sequence[str]) -> list[str]:
 
 def _model(plan: Plan) -> list[str]:
     lines: list[str] = []
-    if not plan.keras or plan.as_arguments:
+    if not plan.keras or plan.evaluated:
         converted = not plan.keras and plan.reach is not Stage.REFERENCE
         traced = converted and decorated(plan.case, plan.as_arguments)
         lines += ModelText(plan.case, plan.as_arguments, plan.tracked, traced).function()
@@ -170,7 +170,7 @@ def _compared(plan: Plan) -> list[str]:
     bar = 0.0 if plan.verdict.kind is Kind.NAN_PROPAGATION else bar
     kernels = run_text.kernels(case, plan.litert)
     answer = run_text.answer(plan.shown, plan.guilty, bar)
-    if plain_text.short(plan):
+    if plan.short:
         real = plan.modelled and not plan.truth
         return [*kernels, *run_text.run_once(case, plan.litert, real), *plain_text.judging(plan), *answer]
     if plan.truth:
