@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuzzer.case import Case
-from fuzzer.findings import layout, run_text
+from fuzzer.findings import layout
 from fuzzer.findings.kernel_text import LIMITS, RELATIVE, based_on
 from fuzzer.findings.model_error_text import MODEL_ERROR, NOISE, STEP
 from fuzzer.findings.model_text import needs_real
-from fuzzer.findings.plan import Plan
+from fuzzer.findings.plan import Element, Plan
 from fuzzer.findings.road_text import decorated, reference_call
 from fuzzer.findings.run_text import fill
 from fuzzer.findings.truth_text import own_dtype
@@ -77,18 +77,19 @@ def judging(plan: Plan) -> list[str]:
     return _between_kernels(plan)
 
 
-def _evaluate(case: Case) -> list[str]:
+def _evaluate(case: Case, output: int = 0) -> list[str]:
     """The function `evaluate`: the model in TensorFlow, weights first."""
+    chosen = f"[{output}]" if len(case.model.outputs) > 1 else ""
     weights = [f"{t.name}_{s.name}" for t in case.model.typed for s in t.slots]
     names = [*weights, *(f"x{i}" for i in range(len(case.model.inputs)))]
     real = ", real=dtype" if needs_real(case) else ""
     if len(names) == 1:
-        return [*fill(_EVALUATE), f"    return model(tf.constant({_cast(case, names[0])}){real}).numpy()"]
+        return [*fill(_EVALUATE), f"    return model(tf.constant({_cast(case, names[0])}){real}){chosen}.numpy()"]
     listed, cast = ", ".join(names), _cast(case, "v")
     lines = layout.assign("values", f"[{cast} for v in ({listed})]", 4)
     if len(lines) > 1:
         lines = [*layout.assign("values", f"[{listed}]", 4), f"    values = [{cast} for v in values]"]
-    return [*fill(_EVALUATE), *lines, f"    return model(*map(tf.constant, values){real}).numpy()"]
+    return [*fill(_EVALUATE), *lines, f"    return model(*map(tf.constant, values){real}){chosen}.numpy()"]
 
 
 def _cast(case: Case, name: str) -> str:
@@ -123,6 +124,8 @@ _TRUTH = (*_CONVERTED, 'expected = evaluate("float64")')
 def _against_truth(plan: Plan) -> list[str]:
     case, plain = plan.case, _plain(plan.case)
     if plan.verdict.kind is not Kind.NAN_PROPAGATION:
+        if plan.element is not None:
+            return _at_element(plan, plan.element)
         judged = [*_judge(case, "bounds", "bound", False), *_TRUTH, f"tensorflow = {plain}", *_BOUND.splitlines()]
         return [*_evaluate(case), *judged, _HEAD, 'judge("TensorFlow", tensorflow)']
     if plan.verdict.evidence.get(SPECIAL_OPERANDS):
@@ -132,6 +135,31 @@ def _against_truth(plan: Plan) -> list[str]:
     far = _FAR.get(case.model.output_types[0].dtype, 3e35)
     sound = layout.assign("sound", f"np.isfinite({plain}) & (np.abs(expected) < {far!r})")
     return [*_evaluate(case), *judge, *_TRUTH, "# Finite in TensorFlow too, and far from overflow.", *sound]
+
+
+_ELEMENT = '''
+
+def judge(runtime, actual):
+    """How far the element is off that was found to be wrong."""
+    want, got = float(expected[at]), float(actual[at])
+    print(f"{runtime:12} {want:14.8g} {got:14.8g} {abs(got - want):12.4g}")
+    return abs(got - want)
+
+
+flatbuffer = convert()
+expected = evaluate("float64")
+at = @at@
+print(f"{'':12} {'expected':>14} {'actual':>14} {'difference':>12}")
+judge("TensorFlow", @plain@)
+# Rounding every weight, input and intermediate value moves the element by less than
+# the @tolerance@ from which it counts as wrong.
+'''
+
+
+def _at_element(plan: Plan, element: Element) -> list[str]:
+    """One element against the truth, where how far the model carries roundings was measured by the campaign."""
+    values = {"at": repr(element.at), "plain": _plain(plan.case), "tolerance": f"{element.tolerance:g}"}
+    return [*_evaluate(plan.case, element.output), *fill(_ELEMENT, **values)]
 
 
 _SPECIAL = (
@@ -157,8 +185,8 @@ def _against_model(plan: Plan) -> list[str]:
     noise, error = (f"{float(evidence[key]):.2g}" for key in (NOISE, MODEL_ERROR))
     step = f"{float(evidence.get(STEP, 1e-30)):.3g}"
     return [
-        *_judge(case, "parts of the largest value", "largest", True),
-        *[*_CONVERTED, *layout.assign("expected", f"{made}.numpy().astype(np.float64)")],
+        *_judge(case, "parts of the output's largest value", "largest", True),
+        *[*_CONVERTED, *layout.assign("expected", f"{made}.numpy()")],
         f"largest = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), {step})",
         f'print("Rounding accounts for about {noise} of the largest value; {error} was found.")',
         _HEAD,

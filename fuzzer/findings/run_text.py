@@ -216,15 +216,19 @@ scale, zero_point = detail["quantization"]
 return (y - zero_point) * scale if scale else y"""
 
 
-def run_once(case: Case, litert: bool, real: bool = False) -> list[str]:
-    """The function `run` of a `plain` case: its one output, in real numbers where integers stand for them."""
-    told = "The output under a runtime" + (", in real numbers." if real else ".")
+def run_once(case: Case, litert: bool, real: bool = False, output: int = 0) -> list[str]:
+    """The function `run` of one sample: one output, in real numbers where integers stand for them."""
+    several = len(case.model.outputs) > 1
+    which, numbers = f"Output {output}" if several else "The output", ", in real numbers" if real else ""
+    read = [_ONE]
+    if several:
+        read = [*details(case), f'return interpreter.get_tensor(details[{output}]["index"])']
     body = [
-        f'"""{told}"""',
+        f'"""{which} under a runtime{numbers}."""',
         *_made(case, litert),
         *allocate(case),
         *invoke(case),
-        *(["detail = interpreter.get_output_details()[0]", *_REAL.splitlines()] if real else [_ONE]),
+        *(["detail = interpreter.get_output_details()[0]", *_REAL.splitlines()] if real else read),
     ]
     return ["", "", "def run(runtime):", *(f"    {line}" for line in body)]
 
@@ -247,7 +251,7 @@ sys.exit(1 if defect else 0)
 
 
 def answer(runtimes: Sequence[str], guilty: Sequence[str], limit: float) -> list[str]:
-    """Runs and judges every runtime; the guilty ones decide the exit status. Where none of them ran, that is an error."""
+    """Runs and judges every runtime; the guilty ones decide the exit status. If none of them ran, that is an error."""
     # A step of a float output is no exact multiple of its scale.
     bar = f"{limit:g}" if limit != 1.0 else "1.001"
     named = ", ".join(layout.string(r) for r in guilty)

@@ -16,15 +16,13 @@ from fuzzer.findings import death_text, error_text, layout, metamorphic_text, pl
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_error_text import against_model, limit
 from fuzzer.findings.model_text import ModelText, convert
-from fuzzer.findings.plan import ERRORS, SIGNATURE, Plan
+from fuzzer.findings.plan import ERRORS, FACTOR, SIGNATURE, Plan
 from fuzzer.findings.road_text import decorated
 from fuzzer.findings.tensors import Tensors, samples, weights
 from fuzzer.findings.training_text import tfmot_imports
 from fuzzer.findings.truth_text import against_truth
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
-_FACTOR = 8
-"""Bounds from which a difference from the float64 truth is a defect."""
 _STANDARD = ("os", "re", "resource", "signal", "subprocess", "tempfile")
 """Modules of the standard library that a script imports when its text names them."""
 _HOOK = '''
@@ -164,7 +162,7 @@ def _compared(plan: Plan) -> list[str]:
     """Outputs element by element: against the truth, the model, or other kernels."""
     case = plan.case
     if plan.truth:
-        bar = float(_FACTOR)
+        bar = plan.element.tolerance if plan.element is not None else float(FACTOR)
     else:
         bar = limit(plan.verdict.evidence) if plan.modelled else LIMITS.get(case.conversion.judged, 0.0)
     bar = 0.0 if plan.verdict.kind is Kind.NAN_PROPAGATION else bar
@@ -172,7 +170,8 @@ def _compared(plan: Plan) -> list[str]:
     answer = run_text.answer(plan.shown, plan.guilty, bar)
     if plan.short:
         real = plan.modelled and not plan.truth
-        return [*kernels, *run_text.run_once(case, plan.litert, real), *plain_text.judging(plan), *answer]
+        output = plan.element.output if plan.element is not None else 0
+        return [*kernels, *run_text.run_once(case, plan.litert, real, output), *plain_text.judging(plan), *answer]
     if plan.truth:
         body = against_truth(case, plan.verdict, plan.tracked)
     elif plan.modelled:

@@ -119,7 +119,7 @@ def inline(
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             value = fold.expression(statement.value)
             local = statement.targets[0].id
-            if is_literal(value):
+            if is_literal(value) or (isinstance(value, ast.Name) and value.id != target):
                 fold.bound[local] = value
             else:
                 fold.bound[local] = name(target)

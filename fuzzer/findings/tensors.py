@@ -284,10 +284,8 @@ def _small(variable: str, value: Array) -> list[str]:
     if not row:
         return assign(variable, one + tail)
     rows = [f"[{', '.join(items[i : i + row])}]" for i in range(0, len(items), row)]
-    natural = shape == (len(rows), row)
-    return assign(
-        variable, f"np.array([{', '.join(rows)}], {dtype})" + ("" if natural else f".reshape({_size(shape)})")
-    )
+    tail = "" if shape == (len(rows), row) else tail or f".reshape({_size(shape)})"
+    return assign(variable, f"np.array([{', '.join(rows)}], {dtype}){tail}")
 
 
 def _row(items: Sequence[str], last: int) -> int:
