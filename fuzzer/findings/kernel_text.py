@@ -11,7 +11,7 @@ from fuzzer.oracles.verdict import Kind, Verdict
 _STEP_OF = '''
 
 def step_of(output):
-    """A quantisation step of an output: the scale of what its DEQUANTIZE reads, or 0."""
+    """A quantisation step of an output: the scale of what its DEQUANTIZE reads."""
     interpreter = tf.lite.Interpreter(
         model_content=flatbuffer, experimental_op_resolver_type=KERNELS["tf-builtin"]
     )

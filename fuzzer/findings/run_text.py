@@ -58,8 +58,10 @@ def interpreter(runtime: str, threads: int) -> list[str]:
         return [f"interpreter = LiteRtInterpreter({content})"]
     if not RESOLVERS[runtime]:
         return [f"interpreter = tf.lite.Interpreter({content})"]
-    resolver = f"tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}"
-    return layout.assign("interpreter", f"tf.lite.Interpreter({content}, experimental_op_resolver_type={resolver})")
+    return [
+        f"resolver = tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}",
+        *layout.assign("interpreter", f"tf.lite.Interpreter({content}, experimental_op_resolver_type=resolver)"),
+    ]
 
 
 _KERNELS = """
@@ -153,8 +155,9 @@ def allocate(case: Case) -> list[str]:
     if len(shapes) == 1:
         shape, lines = repr(shapes[0]), []
     else:
-        shape, lines = "shape", [f'    shape = {shapes!r}[int(re.findall(r"x(\\d+)", detail["name"])[-1])]']
+        shape, lines = "shapes[number]", ['    number = int(re.findall(r"x(\\d+)", detail["name"])[-1])']
     return [
+        *(layout.assign("shapes", repr(shapes)) if lines else []),
         "for detail in interpreter.get_input_details():",
         *lines,
         f'    interpreter.resize_tensor_input(detail["index"], {shape})',

@@ -199,7 +199,10 @@ def _raw(distribution: str, random: str, shape: tuple[int, ...], variable: str) 
         "normal": [f"{random}.standard_normal({size})"],
         "boundary": [f"{random}.choice(BOUNDARY, {size})"],
         "constant": [f"np.ones({size})"],
-        "onehot": [f"(np.arange({last}) == {random}.randint(0, {max(1, last)}, {(*shape[:-1], 1)!r})) * 1.0"],
+        "onehot": [
+            f"{random}.randint(0, {max(1, last)}, {(*shape[:-1], 1)!r})",
+            f"(np.arange({last}) == {variable}) * 1.0",
+        ],
         "denormal": [f"{random}.uniform(-1, 1, {size})", f"{variable} * {random}.choice({_SUBNORMAL}, {size})"],
         "specials": [
             f"{random}.uniform(0, 1, {size}) < {SPECIAL_SHARE!r}",

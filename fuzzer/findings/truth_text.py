@@ -30,7 +30,7 @@ def evaluate(inputs, dtype@after@):
 _BOUND = '''
 
 def bounds_of(tensorflow, truth):
-    """What a sound kernel may be off by: TensorFlow's own error, or 1e-5 of the largest value."""
+    """A sound kernel's error: TensorFlow's own, or 1e-5 of the largest value."""
 @exact@    largest = np.abs(truth[np.isfinite(truth)]).max(initial=0)
     return np.maximum(np.abs(tensorflow - truth), 1e-5 * largest)
 '''
