@@ -123,7 +123,7 @@ def reference_call(case: Case) -> str:
 
 def decorated(case: Case, truth: bool) -> bool:
     """Whether `model` itself is what is converted, so that it can be a `tf.function` from the start."""
-    roads = ("concrete_function", "saved_model", "saved_model_signatures")
+    roads = ("concrete_function", "saved_model")
     return case.conversion.entry in roads and not truth and not weights_first(case)
 
 
