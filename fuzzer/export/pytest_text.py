@@ -89,7 +89,7 @@ class _Parts:
         parts = _Parts(script.splitlines())
         end = 0
         for node in body:
-            comment = node.lineno
+            comment = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             while comment - 1 > end and parts.lines[comment - 2].startswith("#"):
                 comment -= 1
             parts.starts[node.lineno] = comment
@@ -109,7 +109,9 @@ class _Parts:
                 self.hook.append(node)
             elif isinstance(node, ast.If) and "--child" in text:
                 self.parent = node
-            elif not self.action and (text.startswith(("os.environ[", "np.seterr(")) or _prints_versions(node)):
+            elif not self.action and (
+                text.startswith(("os.environ[", "np.seterr(", "tf.config.")) or _prints_versions(node)
+            ):
                 self.settings.append(node)
             elif isinstance(node, ast.FunctionDef) or not (self.action or _acts(node, heavy)):
                 self.above.append(node)

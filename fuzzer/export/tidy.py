@@ -59,7 +59,7 @@ class _Module:
         start = _first(node) - 1
         for body in inner:
             first = _first(body[0]) - 1
-            head_end = next(i for i in range(first, start, -1) if self._lines[i - 1].split("#")[0].rstrip()[-1:] == ":")
+            head_end = next(i for i in range(first, start, -1) if _opens(self._lines[i - 1]))
             made += _header(self._lines[start:head_end], indent)
             start = body[-1].end_lineno or body[-1].lineno
             made += self.block(body, indent + INDENT, head_end, start)
@@ -83,6 +83,11 @@ class _Module:
         else:
             made = [" " * indent + one]
         return [*made[:-1], made[-1] + comment]
+
+
+def _opens(line: str) -> bool:
+    """Whether a line ends the head of a block; a comment after the colon, or a `#` in a string, changes nothing."""
+    return any(part.rstrip().endswith(":") for part in (line, line.rsplit("#", 1)[0]))
 
 
 def _spaced(part: ast.AST) -> bool:

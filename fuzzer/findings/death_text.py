@@ -35,12 +35,14 @@ if "--child" not in sys.argv:  # a process of its own, for it may @die@
         status = None
 """
 _HANG = """hung = status in (None, -signal.SIGPROF)
-print("expected: @does@ within @cpu@ s of CPU time")
+print("expected: @does@")
+print("          within @cpu@ s of CPU time")
 print("actual:  ", "no end in that time" if hung else f"exit status {status}")
 print("The defect is there." if hung else "It did not hang.")
 sys.exit(1 if hung else 0 if status == 0 else 2)"""
 _MEMORY = """exhausted = status in (None, 3) or status < 0
-print("expected: @does@ within @memory@ MB of memory")
+print("expected: @does@")
+print("          within @memory@ MB of memory")
 print("actual:  ", "more was asked for" if exhausted else f"exit status {status}")
 print("The defect is there." if exhausted else "It did not run out of memory.")
 sys.exit(1 if exhausted else 0 if status == 0 else 2)"""

@@ -11,7 +11,7 @@ from fuzzer.oracles.verdict import Kind, Verdict
 _STEP_OF = '''
 
 def step_of(output):
-    """One quantisation step of an output: the scale of what its DEQUANTIZE reads, or 0."""
+    """A quantisation step of an output: the scale of what its DEQUANTIZE reads."""
     interpreter = tf.lite.Interpreter(
         model_content=flatbuffer, experimental_op_resolver_type=KERNELS["tf-builtin"]
     )
@@ -27,7 +27,10 @@ def step_of(output):
 _JUDGE_KERNELS = '''
 
 def judge(name, outputs):
-    """Prints what differs most from @base@, in @unit@."""
+    """Prints what differs most from @base@.
+
+    In @unit@.
+    """
     worst = (-1.0, 0, ())
     for o, (y, v) in enumerate(zip(outputs, expected)):
 @guard@        y, v = y.astype(np.float64), v.astype(np.float64)
@@ -51,10 +54,11 @@ _CHANNEL = """        scale = np.abs(np.where(fine, v, 0)).max(axis=tuple(range(
 _JUDGE_NAN = '''
 
 def judge(name, outputs):
-    """Counts the elements that are NaN or infinite here or in the expected result, not in both."""
+    """Counts the elements that are NaN or infinite on one side only."""
     count, example = 0, ""
     for o, (y, v) in enumerate(zip(outputs, expected)):
-@guard@        for at in np.argwhere((np.isnan(y) != np.isnan(v)) | (np.isinf(y) != np.isinf(v))):
+@guard@        odd = (np.isnan(y) != np.isnan(v)) | (np.isinf(y) != np.isinf(v))
+        for at in np.argwhere(odd):
             at = tuple(map(int, at))
             example = example or f"output {o} at {at}: expected {v[at]}, actual {y[at]}"
             count += 1

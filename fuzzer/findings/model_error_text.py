@@ -18,7 +18,7 @@ from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP
 _REAL = '''
 
 def real(output, value):
-    """An output in real numbers: integers of a quantised one stand for scale * (q - zero point)."""
+    """An output in real numbers: an integer q stands for scale * (q - zero point)."""
     interpreter = tf.lite.Interpreter(
         model_content=flatbuffer, experimental_op_resolver_type=KERNELS["tf-builtin"]
     )
@@ -30,7 +30,7 @@ def real(output, value):
 _JUDGE = '''
 
 def judge(name, outputs):
-    """Prints what differs most from TensorFlow, in parts of the largest value of the output."""
+    """Prints what differs most from TensorFlow, in parts of the output's largest value."""
     worst = (-1.0, 0, (), 0.0)
     for o, (y, v) in enumerate(zip(outputs, expected)):
 @guard@        y = real(@output@, y)
@@ -40,7 +40,8 @@ def judge(name, outputs):
         at = tuple(map(int, np.unravel_index(np.argmax(apart), apart.shape)))
         worst = max(worst, (float(apart[at]), o, at, float(y[at])))
     apart, o, at, got = worst
-    print(f"{name:12} {float(expected[o][at]):14.8g} {got:14.8g} {apart:12.4g}   {o}, {at}")
+    want = float(expected[o][at])
+    print(f"{name:12} {want:14.8g} {got:14.8g} {apart:12.4g}   {o}, {at}")
     return apart
 
 
@@ -48,7 +49,7 @@ flatbuffer = convert()
 expected = [y for inputs in samples for y in evaluate(inputs, @dtype@)]
 sizes = [np.abs(np.nan_to_num(y.astype(np.float64), posinf=0, neginf=0)) for y in expected]
 largest = [max(size.max(initial=0) for size in sizes[o::@count@]) for o in range(@count@)]
-print("Rounding to integers accounts for about @noise@ of the largest value; @error@ was found.")
+print("Rounding accounts for about @noise@ of the largest value; @error@ was found.")
 print(f"{'':12} {'TensorFlow':>14} {'actual':>14} {'difference':>12}   result, index")
 '''
 

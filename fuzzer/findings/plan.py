@@ -1,7 +1,8 @@
-"""What a reproducer has to show, told from its case and verdict: guilty runtimes, base, how far it has to run."""
+"""What a reproducer has to show, told from its case and verdict: the guilty runtimes, the base, how far to go."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from fuzzer.findings import metamorphic_text
 from fuzzer.findings.model_error_text import shown_against_model
 from fuzzer.findings.model_text import KERAS
 from fuzzer.findings.road_text import needs_folder
+from fuzzer.findings.run_text import alone, plain
 from fuzzer.findings.tolerance_text import Tolerance, tolerance_of
 from fuzzer.oracles.confirm.tolerance import EAGER
 from fuzzer.oracles.confirm.truth import jumps
@@ -21,6 +23,43 @@ _NUMBERS = (Kind.VALUE, Kind.NAN_PROPAGATION)
 _SIMPLE_BOUND_FROM = 1e3
 """Errors of this many bounds are beyond the short bound too (1e-5 of the largest value): the campaign's bound
 is at least two roundings, 2.4e-7 of it, so 1,000 bounds are 2.4e-4 of it, and eight short bounds are 8e-5."""
+
+
+FACTOR = 8
+"""Bounds from which a difference from the float64 truth is a defect."""
+_LEAST_SHARE = 1e-3
+"""Of the error that was found: the tolerance is no smaller, for where the bound is next to nothing."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of one output, and how far a result may be from the truth there."""
+
+    output: int
+    at: tuple[int, ...]
+    tolerance: float
+
+    @staticmethod
+    def of(case: Case, verdict: Verdict) -> Element | None:
+        """What a verdict of the float64 truth says; None where it says too little.
+
+        The tolerance lies half way (on a logarithmic scale) from eight bounds to the error.
+        """
+        evidence = verdict.evidence
+        output, at = evidence.get("output"), evidence.get("index")
+        want, got = evidence.get("expected"), evidence.get("actual")
+        if not isinstance(output, int) or not 0 <= output < len(case.model.output_types) or not isinstance(at, list):
+            return None
+        type_ = case.model.output_types[output]
+        inside = len(at) == len(type_.shape) and all(isinstance(i, int) for i in at)
+        inside = inside and all(0 <= i < size for i, size in zip(at, type_.shape, strict=True))
+        if not inside or not isinstance(want, int | float) or not isinstance(got, int | float):
+            return None
+        error = abs(got - want)
+        if type_.dtype in ("string", "bool", "complex64") or not 0 < error < math.inf or verdict.severity <= FACTOR:
+            return None
+        share = max((FACTOR / verdict.severity) ** 0.5, _LEAST_SHARE)
+        return Element(output, tuple(at), float(f"{error * share:.2g}"))
 
 
 @dataclass(frozen=True)
@@ -73,18 +112,40 @@ class Plan:
         """Whether the base is the float64 truth."""
         return self.compares and self.case.conversion.judged == "float32" and self.tolerance is None
 
-    @cached_property
-    def tracked(self) -> bool:
-        """Whether the campaign's own error bound is needed: the error is too small for the short one."""
+    @property
+    def _unsure(self) -> bool:
+        """Whether the error is too small for the short bound."""
         sure = self.verdict.unit == "x bound" and self.verdict.severity >= _SIMPLE_BOUND_FROM
         strings = any(t.dtype == "string" for t in self.case.model.output_types)
         unsure = (not sure or jumps(self.case)) and not strings
         return self.truth and self.verdict.kind is Kind.VALUE and unsure
 
+    @cached_property
+    def element(self) -> Element | None:
+        """The element that the campaign found furthest off, where the error is too small for the short bound."""
+        if not self._unsure or not alone(self.case) or self.verdict.unit != "x bound":
+            return None
+        return Element.of(self.case, self.verdict)
+
+    @cached_property
+    def tracked(self) -> bool:
+        """Whether the script has to measure the campaign's own error bound."""
+        return self._unsure and self.element is None
+
+    @property
+    def short(self) -> bool:
+        """Whether there is one result to judge, so that the short form will do (`plain_text`)."""
+        return self.compares and not self.tracked and (plain(self.case) or self.element is not None)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether TensorFlow itself computes what is expected."""
+        return self.truth or self.modelled or self.eager
+
     @property
     def as_arguments(self) -> bool:
-        """Whether the model is a function of its weights too, so that it can be computed in float64."""
-        return self.truth or self.modelled
+        """Whether the model is a function of its weights too, so that it can be computed in other dtypes."""
+        return self.truth or (self.modelled and not self.short)
 
     @property
     def eager(self) -> bool:

@@ -123,7 +123,7 @@ def reference_call(case: Case) -> str:
 
 def decorated(case: Case, truth: bool) -> bool:
     """Whether `model` itself is what is converted, so that it can be a `tf.function` from the start."""
-    roads = ("concrete_function", "saved_model", "saved_model_signatures")
+    roads = ("concrete_function", "saved_model")
     return case.conversion.entry in roads and not truth and not weights_first(case)
 
 
@@ -184,8 +184,7 @@ def _v1(case: Case, truth: bool) -> tuple[list[str], bool]:
         made = "[tf.Variable(w) for w in weights]"
         lines += [line[4:] for line in layout.assign("variables", made, _DEPTH)]
     called = _call_model(case, truth, "variables" if session else "weights")
-    lines += [line[4:] for line in layout.assign("results", f"tf.nest.flatten({called})", _DEPTH)]
-    lines.append('    outputs = [tf.identity(y, f"y{i:02}") for i, y in enumerate(results)]')
+    lines += _named(called, len(case.model.outputs), session)
     if session:
         lines += [
             "with v1.Session(graph=graph) as session:",
@@ -196,15 +195,25 @@ def _v1(case: Case, truth: bool) -> tuple[list[str], bool]:
         return lines, False
     arrays = ", ".join(f'"{x}"' for x in inputs)
     names = ", ".join(f'"y{i:02}"' for i in range(len(case.model.outputs)))
+    made = f"v1.lite.TFLiteConverter.from_frozen_graph(path, [{arrays}], [{names}])"
     return [
         *lines,
-        f"arrays, names = [{arrays}], [{names}]",
         "with tempfile.TemporaryDirectory() as folder:",
-        '    path = os.path.join(folder, "graph.pb")',
-        '    with open(path, "wb") as file:',
-        "        file.write(graph.as_graph_def().SerializeToString())",
-        "    converter = v1.lite.TFLiteConverter.from_frozen_graph(path, arrays, names)",
+        '    path = tf.io.write_graph(graph, folder, "graph.pb", as_text=False)',
+        *(line[4:] for line in layout.assign("converter", made, _DEPTH)),
     ], True
+
+
+def _named(called: str, count: int, session: bool) -> list[str]:
+    """The model in a graph, its outputs under names of their own; a session is converted from these."""
+    if count == 1:
+        one = f'tf.identity({called}, "y00")'
+        return [f"    outputs = [{one}]" if session else f"    {one}"]
+    each = 'tf.identity(y, f"y{i:02}")'
+    results = [line[4:] for line in layout.assign("results", f"tf.nest.flatten({called})", _DEPTH)]
+    if session:
+        return [*results, f"    outputs = [{each} for i, y in enumerate(results)]"]
+    return [*results, "    for i, y in enumerate(results):", f"        {each}"]
 
 
 # --- options ----------------------------------------------------------------------------------------------

@@ -58,8 +58,10 @@ def interpreter(runtime: str, threads: int) -> list[str]:
         return [f"interpreter = LiteRtInterpreter({content})"]
     if not RESOLVERS[runtime]:
         return [f"interpreter = tf.lite.Interpreter({content})"]
-    resolver = f"tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}"
-    return layout.assign("interpreter", f"tf.lite.Interpreter({content}, experimental_op_resolver_type={resolver})")
+    return [
+        f"resolver = tf.lite.experimental.OpResolverType.{RESOLVERS[runtime]}",
+        *layout.assign("interpreter", f"tf.lite.Interpreter({content}, experimental_op_resolver_type=resolver)"),
+    ]
 
 
 _KERNELS = """
@@ -153,8 +155,9 @@ def allocate(case: Case) -> list[str]:
     if len(shapes) == 1:
         shape, lines = repr(shapes[0]), []
     else:
-        shape, lines = "shape", [f'    shape = {shapes!r}[int(re.findall(r"x(\\d+)", detail["name"])[-1])]']
+        shape, lines = "shapes[number]", ['    number = int(re.findall(r"x(\\d+)", detail["name"])[-1])']
     return [
+        *(layout.assign("shapes", repr(shapes)) if lines else []),
         "for detail in interpreter.get_input_details():",
         *lines,
         f'    interpreter.resize_tensor_input(detail["index"], {shape})',
@@ -216,15 +219,19 @@ scale, zero_point = detail["quantization"]
 return (y - zero_point) * scale if scale else y"""
 
 
-def run_once(case: Case, litert: bool, real: bool = False) -> list[str]:
-    """The function `run` of a `plain` case: its one output, in real numbers where integers stand for them."""
-    told = "The output under a runtime" + (", in real numbers." if real else ".")
+def run_once(case: Case, litert: bool, real: bool = False, output: int = 0) -> list[str]:
+    """The function `run` of one sample: one output, in real numbers where integers stand for them."""
+    several = len(case.model.outputs) > 1
+    which, numbers = f"Output {output}" if several else "The output", ", in real numbers" if real else ""
+    read = [_ONE]
+    if several:
+        read = [*details(case), f'return interpreter.get_tensor(details[{output}]["index"])']
     body = [
-        f'"""{told}"""',
+        f'"""{which} under a runtime{numbers}."""',
         *_made(case, litert),
         *allocate(case),
         *invoke(case),
-        *(["detail = interpreter.get_output_details()[0]", *_REAL.splitlines()] if real else [_ONE]),
+        *(["detail = interpreter.get_output_details()[0]", *_REAL.splitlines()] if real else read),
     ]
     return ["", "", "def run(runtime):", *(f"    {line}" for line in body)]
 

@@ -16,7 +16,7 @@ from fuzzer.findings import death_text, error_text, layout, metamorphic_text, pl
 from fuzzer.findings.kernel_text import LIMITS, between_kernels
 from fuzzer.findings.model_error_text import against_model, limit
 from fuzzer.findings.model_text import ModelText, convert
-from fuzzer.findings.plan import ERRORS, SIGNATURE, Plan
+from fuzzer.findings.plan import ERRORS, FACTOR, SIGNATURE, Plan
 from fuzzer.findings.road_text import decorated
 from fuzzer.findings.tensors import Tensors, samples, weights
 from fuzzer.findings.tolerance_text import by_tolerance
@@ -24,8 +24,6 @@ from fuzzer.findings.training_text import tfmot_imports
 from fuzzer.findings.truth_text import against_truth
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 
-_FACTOR = 8
-"""Bounds from which a difference from the float64 truth is a defect."""
 _STANDARD = ("os", "re", "resource", "signal", "subprocess", "tempfile")
 """Modules of the standard library that a script imports when its text names them."""
 _HOOK = '''
@@ -117,7 +115,7 @@ def _versions(plan: Plan, third: Sequence[str]) -> list[str]:
         lines.append('print("tf-keras", tf_keras.__version__)')
     if plan.compares:
         lines.append('np.seterr(all="ignore")')
-    if plan.as_arguments:
+    if plan.evaluated:
         # A graphics card may round otherwise (TensorFloat-32), and is not what is compared.
         lines.append('tf.config.set_visible_devices([], "GPU")')
     return lines
@@ -128,7 +126,7 @@ def _versions(plan: Plan, third: Sequence[str]) -> list[str]:
 
 def _model(plan: Plan) -> list[str]:
     lines: list[str] = []
-    if not plan.keras or plan.as_arguments or plan.eager:
+    if not plan.keras or plan.evaluated:
         converted = not plan.keras and plan.reach is not Stage.REFERENCE
         traced = converted and decorated(plan.case, plan.as_arguments)
         lines += ModelText(plan.case, plan.as_arguments, plan.tracked, traced).function()
@@ -167,15 +165,16 @@ def _compared(plan: Plan) -> list[str]:
     if plan.tolerance is not None:
         return by_tolerance(plan, plan.tolerance)
     if plan.truth:
-        bar = float(_FACTOR)
+        bar = plan.element.tolerance if plan.element is not None else float(FACTOR)
     else:
         bar = limit(plan.verdict.evidence) if plan.modelled else LIMITS.get(case.conversion.judged, 0.0)
     bar = 0.0 if plan.verdict.kind is Kind.NAN_PROPAGATION else bar
     kernels = run_text.kernels(case, plan.litert)
     answer = run_text.answer(plan.shown, plan.guilty, bar)
-    if plain_text.short(plan):
+    if plan.short:
         real = plan.modelled and not plan.truth
-        return [*kernels, *run_text.run_once(case, plan.litert, real), *plain_text.judging(plan), *answer]
+        output = plan.element.output if plan.element is not None else 0
+        return [*kernels, *run_text.run_once(case, plan.litert, real, output), *plain_text.judging(plan), *answer]
     if plan.truth:
         body = against_truth(case, plan.verdict, plan.tracked)
     elif plan.modelled:

@@ -119,7 +119,7 @@ def inline(
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             value = fold.expression(statement.value)
             local = statement.targets[0].id
-            if is_literal(value):
+            if is_literal(value) or (isinstance(value, ast.Name) and value.id != target):
                 fold.bound[local] = value
             else:
                 fold.bound[local] = name(target)
@@ -173,7 +173,25 @@ def local_function(function: Callable[..., Any], bound: Bindings, identifier: st
     made.name, made.returns, made.decorator_list = identifier, None, []
     folded = Folder(constants, {}, True).visit(made)
     assert isinstance(folded, ast.FunctionDef)
-    return folded
+    return _without_unread(folded)
+
+
+def _without_unread(function: ast.FunctionDef) -> ast.FunctionDef:
+    """The function without assignments to names that nothing reads: they served a branch that is gone."""
+    while True:
+        read = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        unread = [s for s in function.body if isinstance(s, ast.Assign) and _stores(s) and not _stores(s) & read]
+        if not unread:
+            return function
+        function.body = [s for s in function.body if s not in unread]
+
+
+def _stores(statement: ast.Assign) -> set[str]:
+    """The names that an assignment binds; empty where it does more than that."""
+    targets = [e for t in statement.targets for e in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    return (
+        {t.id for t in targets if isinstance(t, ast.Name)} if all(isinstance(t, ast.Name) for t in targets) else set()
+    )
 
 
 def is_literal(value: ast.expr) -> bool:
@@ -285,13 +303,15 @@ class Folder(ast.NodeTransformer):
         return same if isinstance(node.ops[0], ast.Eq) else not same
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        """`and` and `or` with constants on the left."""
+        """`and` and `or` with constants."""
         self.generic_visit(node)
         decided_by = isinstance(node.op, ast.Or)
+        for value in node.values:
+            # What is tested before it has no effect of its own.
+            if isinstance(value, ast.Constant) and bool(value.value) == decided_by:
+                return value
         values = list(node.values)
         while len(values) > 1 and isinstance(values[0], ast.Constant):
-            if bool(values[0].value) == decided_by:
-                return values[0]
             values.pop(0)
         if len(values) == 1:
             return values[0]

@@ -6,6 +6,7 @@ tensors are written as literals.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,8 +35,7 @@ from fuzzer.build.values import (
     weights_of,
 )
 from fuzzer.case import Case, Recipe
-from fuzzer.findings.layout import assign, wrap
-from fuzzer.findings.source import literal
+from fuzzer.findings.layout import WIDTH, assign
 from fuzzer.ops import TensorType
 
 MAX_LITERAL = 24
@@ -70,6 +70,10 @@ _SUBNORMAL = "[2.0**-126, 2.0**-14]"
 _SPECIAL = "[0.0, -0.0, np.inf, -np.inf, np.nan]"
 _LONG = 60
 """Characters from which an expression gets a line of its own."""
+_ROW = WIDTH - 12
+"""Columns of a row of numbers: four of indentation twice, brackets and a comma."""
+_ROUND = {10000.0: "1e4", -10000.0: "-1e4", 1e-6: "1e-6", -1e-6: "-1e-6"}
+"""Numbers that are shorter than Python writes them."""
 _ONCE = ("uniform", "normal", "boundary", "onehot", "ties", "zeros", "constant")
 """Distributions that draw once, so that the source of numbers needs no name."""
 
@@ -114,7 +118,10 @@ class Tensors:
         """Lines, and the expression after them, of the numbers before they get a dtype: `draw`, step by step."""
         size = _size(shape)
         if recipe.distribution == "boundary":
-            self._help(wrap("BOUNDARY = ", literal(list(BOUNDARY)), "", 0))
+            numbers = [_ROUND.get(value, repr(value)) for value in BOUNDARY]
+            half = len(numbers) // 2
+            rows = [f"    {', '.join(part)}," for part in (numbers[:half], numbers[half:])]
+            self._help(["BOUNDARY = [", *rows, "]  # fmt: skip"])
         lines, random = [], f"np.random.RandomState({recipe.seed})"
         extreme = recipe.distribution == "extremes"
         if not extreme and (recipe.sparsity or recipe.distribution not in _ONCE):
@@ -192,7 +199,10 @@ def _raw(distribution: str, random: str, shape: tuple[int, ...], variable: str) 
         "normal": [f"{random}.standard_normal({size})"],
         "boundary": [f"{random}.choice(BOUNDARY, {size})"],
         "constant": [f"np.ones({size})"],
-        "onehot": [f"(np.arange({last}) == {random}.randint(0, {max(1, last)}, {(*shape[:-1], 1)!r})) * 1.0"],
+        "onehot": [
+            f"{random}.randint(0, {max(1, last)}, {(*shape[:-1], 1)!r})",
+            f"(np.arange({last}) == {variable}) * 1.0",
+        ],
         "denormal": [f"{random}.uniform(-1, 1, {size})", f"{variable} * {random}.choice({_SUBNORMAL}, {size})"],
         "specials": [
             f"{random}.uniform(0, 1, {size}) < {SPECIAL_SHARE!r}",
@@ -269,8 +279,26 @@ def _small(variable: str, value: Array) -> list[str]:
         return []
     if not shape:
         return assign(variable, f"np.array({_number(flat[0])}, {dtype})")
-    text = f"np.array([{', '.join(map(_number, flat))}], {dtype})"
-    return assign(variable, text if len(shape) == 1 else f"{text}.reshape({', '.join(map(str, shape))})")
+    items = [_number(value) for value in flat]
+    one, row = f"np.array([{', '.join(items)}], {dtype})", 0
+    tail = "" if len(shape) == 1 else f".reshape({', '.join(map(str, shape))})"
+    if len(f"{variable} = {one}{tail}") > WIDTH:
+        row = _row(items, shape[-1])
+    if not row:
+        return assign(variable, one + tail)
+    rows = [f"[{', '.join(items[i : i + row])}]" for i in range(0, len(items), row)]
+    tail = "" if shape == (len(rows), row) else tail or f".reshape({_size(shape)})"
+    return assign(variable, f"np.array([{', '.join(rows)}], {dtype}){tail}")
+
+
+def _row(items: Sequence[str], last: int) -> int:
+    """How many numbers of a table stand in a row: those of the last axis, or as many as fit; 0 where none do well."""
+    fitting = [n for n in range(2, len(items)) if len(items) % n == 0 and _widest(items, n) <= _ROW]
+    return last if last in fitting else max(fitting, default=0)
+
+
+def _widest(items: Sequence[str], row: int) -> int:
+    return max(len(", ".join(items[i : i + row])) for i in range(0, len(items), row))
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -30,7 +30,7 @@ def evaluate(inputs, dtype@after@):
 _BOUND = '''
 
 def bounds_of(tensorflow, truth):
-    """What a sound kernel may be off by: TensorFlow's own error, or 1e-5 of the largest value."""
+    """A sound kernel's error: TensorFlow's own, or 1e-5 of the largest value."""
 @exact@    largest = np.abs(truth[np.isfinite(truth)]).max(initial=0)
     return np.maximum(np.abs(tensorflow - truth), 1e-5 * largest)
 '''
@@ -40,11 +40,11 @@ _EXACT = """    if truth.dtype.kind in "iuO":
 _MOTION = '''
 
 def truth_and_bounds(inputs):
-    """The outputs in float64, and how far a sound result in @own@ may be from each element.
+    """The outputs in float64, and how far from them a sound result in @own@ may be.
 
-    That is the larger of the error of TensorFlow itself and of how far the element moves when every
-    weight, input and intermediate value moves by up to @moves@, plus two roundings of the
-    largest intermediate value.
+    That is the larger of the error of TensorFlow itself and of how far an element moves
+    when every weight, input and intermediate value moves by up to @moves@,
+    plus two roundings of the largest intermediate value.
     """
     rounding, largest = @unit@, 0.0
 
@@ -63,7 +63,8 @@ def truth_and_bounds(inputs):
         def move(value):
             if not value.dtype.is_floating:
                 return value
-            @end@value * (1.0 + @factor@rounding * random.uniform(-1.0, 1.0, value.shape))@nudge@
+            noise = random.uniform(-1.0, 1.0, value.shape)
+            @end@value * (1.0 + @factor@rounding * noise)@nudge@
 
         moved = evaluate(inputs, "float64", before=move, after=move)
         motion = [np.maximum(m, np.abs(y - v)) for m, y, v in zip(motion, moved, truth)]
@@ -82,13 +83,13 @@ def judge(name, outputs):
     worst = (-1.0, 0, ())
     for o, (y, v, bound) in enumerate(zip(outputs, truth, bounds)):
 @guard@        sound = np.isfinite(y) & np.isfinite(v) & np.isfinite(bound)
-        ratio = np.where(sound, np.abs(y.astype(np.float64) - v) / np.maximum(bound, 1e-30), 0.0)
+        error = np.where(sound, np.abs(y.astype(np.float64) - v), 0.0)
+        ratio = np.where(sound, error / np.maximum(bound, 1e-30), 0.0)
         at = tuple(map(int, np.unravel_index(np.argmax(ratio), ratio.shape)))
         worst = max(worst, (float(ratio[at]), o, at))
     ratio, o, at = worst
     want, got = truth[o][at], outputs[o][at]
-    error = abs(float(got) - float(want))
-    print(f"{name:12} {want:14.8g} {got:14.8g} {error:12.3g} {ratio:12.3g}   {o}, {at}")
+    print(f"{name:12} {want:14.8g} {got:14.8g} {ratio:12.3g}   {o}, {at}")
     return ratio
 '''
 _TRUTH = """
@@ -96,7 +97,7 @@ _TRUTH = """
 flatbuffer = convert()
 @bounds@
 @plain@
-print(f"{'':12} {'expected':>14} {'actual':>14} {'error':>12} {'in bounds':>12}   result, index")
+print(f"{'':12} {'expected':>14} {'actual':>14} {'in bounds':>12}   result, index")
 judge("TensorFlow", tensorflow)
 """
 _SIMPLE_BOUNDS = """truth = [y for inputs in samples for y in evaluate(inputs, "float64")]"""
@@ -195,11 +196,12 @@ def _motion(case: Case, dtype: str) -> list[str]:
 _NAN_TRUTH = '''
 
 def judge(name, outputs):
-    """Counts what is NaN or infinite where the expected value is finite and far from overflow."""
+    """Counts what is not finite where the expected value is, and far from overflow."""
     count, example = 0, ""
     for o, (y, t, v) in enumerate(zip(outputs, tensorflow, truth)):
         if y.dtype.kind == "f":
-            sound = np.isfinite(t) & np.isfinite(v) & (np.abs(v) < np.finfo(y.dtype).max / 1e3)
+            far = np.abs(v) < np.finfo(y.dtype).max / 1e3
+            sound = np.isfinite(t) & np.isfinite(v) & far
             for at in np.argwhere(sound & ~np.isfinite(y)):
                 at = tuple(map(int, at))
                 example = example or f"output {o} at {at}: expected {v[at]:.8g}, actual {y[at]}"
