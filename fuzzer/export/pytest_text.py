@@ -109,7 +109,9 @@ class _Parts:
                 self.hook.append(node)
             elif isinstance(node, ast.If) and "--child" in text:
                 self.parent = node
-            elif not self.action and (text.startswith(("os.environ[", "np.seterr(", "tf.config.")) or _prints_versions(node)):
+            elif not self.action and (
+                text.startswith(("os.environ[", "np.seterr(", "tf.config.")) or _prints_versions(node)
+            ):
                 self.settings.append(node)
             elif isinstance(node, ast.FunctionDef) or not (self.action or _acts(node, heavy)):
                 self.above.append(node)
