@@ -99,11 +99,12 @@ _CHANGED = {
         left, order = list(model.subgraphs[0].operators), []
         while left:
             # The last operator that reads nothing of the others that are left.
-            made = [set(map(int, operator.outputs)) for operator in left]
+            reads = [set(map(int, operator.inputs)) for operator in left]
+            makes = [set(map(int, operator.outputs)) for operator in left]
             free = [
                 i
-                for i, operator in enumerate(left)
-                if not any(set(map(int, operator.inputs)) & m for k, m in enumerate(made) if k != i)
+                for i in range(len(left))
+                if not any(reads[i] & m for k, m in enumerate(makes) if k != i)
             ]
             order.append(left.pop(free[-1]))
         model.subgraphs[0].operators = order
@@ -126,7 +127,9 @@ _CHANGED = {
         interpreter.allocate_tensors()
         outputs = []
         for inputs in samples:
-            rows = [invoke(interpreter, [x[i : i + 1] for x in inputs]) for i in range(len(inputs[0]))]
+            count = len(inputs[0])
+            rows = [[x[i : i + 1] for x in inputs] for i in range(count)]
+            rows = [invoke(interpreter, row) for row in rows]
             outputs.append([np.concatenate(parts) for parts in zip(*rows)])
         return outputs
     """,

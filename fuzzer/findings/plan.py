@@ -123,7 +123,10 @@ class Plan:
     @cached_property
     def element(self) -> Element | None:
         """The element that the campaign found furthest off, where the error is too small for the short bound."""
-        if not self._unsure or not alone(self.case) or self.verdict.unit != "x bound":
+        # What is told of an element is of any runtime, which need not be the guilty one unless all are.
+        ratios, named = self.verdict.evidence.get("ratios"), self.verdict.evidence.get("runtimes")
+        told = isinstance(ratios, dict) and isinstance(named, list | tuple) and ratios and set(ratios) <= set(named)
+        if not self._unsure or not told or not alone(self.case) or self.verdict.unit != "x bound":
             return None
         return Element.of(self.case, self.verdict)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+
 from fuzzer.case import Case, Switch
 from fuzzer.case.conversion import DEAR_ENTRIES, TFMOT, V1_SCHEMES
 from fuzzer.convert import switches
@@ -263,15 +265,21 @@ def options(case: Case) -> list[str]:
 
 def _switch(name: str, value: Switch) -> list[str]:
     """A switch of the converter or of its target specification; nothing for what the campaign does not set."""
-    if not switches.askable(name):
+    if not switches.askable(name) or not _identifier(name):
         return []
     written = repr(value)
     if isinstance(value, str):
-        written = f"tf.{value}" if switches.is_dtype(name) else layout.string(value)
+        dtype = switches.is_dtype(name) and _identifier(value)
+        written = f"tf.{value}" if dtype else layout.string(value)
     if switches.is_list(name):
         written = f"[{written}]"
     holder = "converter.target_spec" if name in switches.OF_TARGET else "converter"
     return _inside(layout.assign(f"{holder}.{name}", written, _DEPTH))
+
+
+def _identifier(text: str) -> bool:
+    """Whether a word of a case may stand in the code as it is; a decoded case has no others."""
+    return text.isascii() and text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _statistics(case: Case) -> list[str]:

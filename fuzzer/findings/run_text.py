@@ -139,8 +139,9 @@ def details(case: Case) -> list[str]:
     lines = ["details = interpreter.get_output_details()"]
     if len(case.model.outputs) > 1 and case.conversion.has_signature:
         lines += [
-            "# Signatures name the outputs in the model's order; the flatbuffer has an order of its own.",
-            'signature = next(iter(interpreter._get_full_signature_list().values()))["outputs"]',
+            "# Signatures name the outputs in the model's order; flatbuffers have their own.",
+            "(signature,) = interpreter._get_full_signature_list().values()",
+            'signature = signature["outputs"]',
             'details = {detail["index"]: detail for detail in details}',
             "details = [details[signature[key]] for key in sorted(signature)]",
         ]

@@ -170,7 +170,8 @@ def _compared(plan: Plan) -> list[str]:
         bar = limit(plan.verdict.evidence) if plan.modelled else LIMITS.get(case.conversion.judged, 0.0)
     bar = 0.0 if plan.verdict.kind is Kind.NAN_PROPAGATION else bar
     kernels = run_text.kernels(case, plan.litert)
-    answer = run_text.answer(plan.shown, plan.guilty, bar)
+    # Whichever kernels are furthest from the model itself show what the converter did to it.
+    answer = run_text.answer(plan.shown, plan.shown if plan.modelled and not plan.truth else plan.guilty, bar)
     if plan.short:
         real = plan.modelled and not plan.truth
         output = plan.element.output if plan.element is not None else 0

@@ -45,7 +45,7 @@ def rounded_weights(case: Case) -> dict[str, str]:
     made = {}
     for variable, value, axes in _rounding(case):
         low, high = _extremes(case, value, axes)
-        between = f"{low.item()!r}, {high.item()!r}" if not low.ndim else f"{_low(variable)}, {_high(variable)}"
+        between = f"{_number(low)}, {_number(high)}" if not low.ndim else f"{_low(variable)}, {_high(variable)}"
         if low.ndim and low.size <= _WRITTEN:
             between = f"{_written(low)}, {_written(high)}"
         channels = "_per_channel" if low.ndim else ""
@@ -87,7 +87,14 @@ def _ranges(case: Case) -> list[str]:
 
 
 def _written(values: Array) -> str:
-    return f"[{', '.join(str(v) for v in values)}]"
+    return f"[{', '.join(map(_number, values))}]"
+
+
+def _number(value: Array) -> str:
+    """A float32 in the fewest digits that give it back."""
+    if np.isfinite(value):
+        return repr(float(str(value)))
+    return "np.nan" if np.isnan(value) else "-np.inf" if float(value) < 0 else "np.inf"
 
 
 def _low(variable: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -321,12 +323,135 @@ def test_hostile_words_change_nothing_but_literals(kind: Kind) -> None:
     plain, hostile = (ast.parse(reproducer(case, *a)) for a in ((tame, "t", "v"), (wild, HOSTILE, HOSTILE)))
     assert not any(isinstance(n, ast.Attribute) and n.attr == "system" for n in ast.walk(hostile))
 
-    def shape(tree: ast.Module) -> list[str]:
-        return [type(n).__name__ for statement in tree.body[1:] for n in ast.walk(statement)]
-
-    assert shape(plain) == shape(hostile)
+    assert code(plain) == code(hostile)
     odd = replace(tame, runtime=HOSTILE, evidence={"runtimes": {"x": 1}, "message": None, "signal": 9})
     ast.parse(reproducer(case, odd, "", ""))
+
+
+def code(tree: ast.Module) -> str:
+    """All of a script but the text of its strings: nothing else may depend on a word of a case.
+
+    A long string gets a name (`DEFECT`), so the place where it is looked for is left out of it too.
+    """
+    body = [n for n in tree.body[1:] if not (isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "DEFECT")]
+    for node in ast.walk(ast.Module(body, [])):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = "text"
+        elif isinstance(node, ast.Compare) and ast.unparse(node.left) == "DEFECT":
+            node.left = ast.Constant("text")
+    return ast.unparse(ast.Module(body, []))
+
+
+HOSTILE_WORDS = [
+    "__import__('os').system('boom')",
+    "{__import__('os').getcwd()} {0} {x!r} %s %(a)s $HOME `id`",
+    '"""\nimport os\n"""',
+    "'''",
+    "ends in a backslash \\",
+    'ends in a quote "',
+    "\\N{DASH} \\x41 \\u0041 \\U0001F600 \\",
+    "line\nline\r\nline\u2028line\u2029line\x0bline\x0cline\x85line\x00nul\x1b[2J",
+    "\u202eright to left\u202c \u2066isolate \ud800 surrogate \U000e0001 tag \ufeff",
+    "# fmt: off",
+    "x  # fmt: skip",
+    "if this: # that:",
+    "a" * 5000,
+    "@name@ @runtime@ @does@ @wrong@",
+    "",
+    " ",
+]
+
+
+@pytest.mark.parametrize("word", HOSTILE_WORDS)
+def test_no_word_of_a_case_becomes_code_or_leaves_its_line(word: str) -> None:
+    """Every string field of a verdict, the title and the versions: the code is that of a harmless word."""
+    fields = ("message", "signal", "pass", "tensor", "relation", "base", "dtype", "promise", "no pass")
+    lists = ("runtimes", "operators", "before", "after", "stack")
+    for kind, stages in WHERE.items():
+        made = [
+            reproducer(
+                image("conv2d"),
+                Verdict(
+                    stages[-1],
+                    kind,
+                    text,
+                    text,
+                    20.0,
+                    text,
+                    text,
+                    {**dict.fromkeys(fields, text), **{key: [text] for key in lists}},
+                ),
+                text,
+                text,
+            )
+            for text in ("harmless", word)
+        ]
+        plain, hostile = map(ast.parse, made)
+        assert code(plain) == code(hostile), kind
+        assert imported(hostile) <= ALLOWED
+        # The text itself is printable ASCII in lines that end where Python's lines end.
+        assert all(c == "\n" or " " <= c <= "~" for c in made[1]), kind
+        assert not any("#" in line and word.strip() and word in line for line in comments(made[1]))
+
+
+def comments(script: str) -> list[str]:
+    return [t.string for t in tokenize.generate_tokens(io.StringIO(script).readline) if t.type == tokenize.COMMENT]
+
+
+def test_switches_with_hostile_values_are_written_as_strings() -> None:
+    """A switch is the one string of a case's own that reaches the code; names that are not switches are left out."""
+    for word in HOSTILE_WORDS:
+        for name in ("_experimental_tf_quantization_mode", word or "x"):
+            conversion = Conversion(switches={name: word})
+            text = reproducer(
+                replace(image("relu"), conversion=conversion), verdict(Kind.INVOKE_ERROR, Stage.INVOKE), "t", "v"
+            )
+            assigned = [
+                n
+                for n in ast.walk(ast.parse(text))
+                if isinstance(n, ast.Assign) and "_mode" in ast.unparse(n.targets[0])
+            ]
+            assert [ast.literal_eval(n.value) for n in assigned] == ([word] if name.startswith("_exp") else [])
+            assert all(c == "\n" or " " <= c <= "~" for c in text)
+
+
+def test_scripts_pass_the_linter(tmp_path: Path) -> None:
+    """`ruff format` leaves them alone and its rules find nothing but what an op's own code brings."""
+    for i, (case, rng) in enumerate(cases(60, 11)):
+        (tmp_path / f"repro_{i}.py").write_text(reproducer(case, drawn_verdict(rng), "a title", "v"))
+    for command in (["format", "--check"], ["check", "--select", "E4,E7,E9,F,I", "--ignore", "F841,E731"]):
+        run_ruff = [sys.executable, "-m", "ruff", *command, "--isolated", str(tmp_path)]
+        done = subprocess.run(run_ruff, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_of_a_simple_finding() -> None:
+    """One page: what a person would write, and no more."""
+    made = verdict(Kind.ALLOCATE_ERROR, Stage.ALLOCATE, message="x.cc:1 a != b was not true.")
+    page = reproducer(image("relu"), made, "a title", "tensorflow 2.21.0")
+    assert len(page.splitlines()) <= 60
+    assert '@tf.function(input_signature=[tf.TensorSpec((1, 6, 6, 3), tf.float32, name="x0")])\n' in page
+    for scaffold in ("lambda", "samples", "num_threads", "autograph", "os.environ", "resolver", "inputs"):
+        assert scaffold not in page
+
+
+def test_litert_is_asked_for_only_where_it_alone_is_guilty() -> None:
+    both = verdict(runtimes=["litert", "tf-xnnpack"], runtime="litert")
+    assert "ai_edge_litert" not in imported(ast.parse(reproducer(image("relu"), both, "t", "v")))
+    alone = verdict(runtimes=["litert"], runtime="litert")
+    assert "ai_edge_litert" in imported(ast.parse(reproducer(image("relu"), alone, "t", "v")))
+
+
+def test_a_small_error_is_judged_where_it_was_found() -> None:
+    """Where the campaign says which element is off, the script has its tolerance; else it measures the bound itself."""
+    found = {"output": 0, "index": [0, 1, 2, 0], "expected": 1.0, "actual": 1.5}
+    found |= {"runtimes": ["tf-builtin"], "ratios": {"tf-builtin": 32.0}}
+    small = replace(verdict(), severity=32.0, evidence=found)
+    text = reproducer(image("relu"), small, "t", "v")
+    assert "at = (0, 1, 2, 0)" in text and "> 0.25" in text and "truth_and_bounds" not in text
+    for wrong in ({"index": [0, 9, 9, 9]}, {"index": "0"}, {"output": 7}, {"expected": "1"}, {"ratios": {"litert": 9.0}}):
+        text = reproducer(image("relu"), replace(small, evidence={**found, **wrong}), "t", "v")
+        assert "truth_and_bounds" in text
 
 
 def test_a_fragment_is_fixed_text_of_the_message() -> None:
@@ -368,7 +493,8 @@ def test_a_real_defect_is_there(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_short_and_the_full_bound_agree(tmp_path: Path) -> None:
     case, made = saved("value_float32_depthwise")
-    done = run(reproducer(case, replace(made, severity=100.0), "t", "v"), tmp_path)
+    blind = {k: v for k, v in made.evidence.items() if k != "index"}
+    done = run(reproducer(case, replace(made, severity=100.0, evidence=blind), "t", "v"), tmp_path)
     assert done.returncode == 1
     # The full bound is the campaign's own: the very ratio comes out.
     assert f"{made.severity:.3g}" in done.stdout
@@ -399,7 +525,7 @@ def test_what_cannot_be_told_is_neither(tmp_path: Path) -> None:
     case, made = saved("converter_error_int16x8")
     other = replace(made, evidence={"message": "quite another error"})
     assert run(reproducer(case, other, "t", "v"), tmp_path).returncode == 2
-    script = reproducer(case, made, "t", "v").replace("import numpy as np", "import no_such_module as np")
+    script = reproducer(case, made, "t", "v").replace("    return converter.convert()", "    return no_such_name")
     assert run(script, tmp_path).returncode == 2
 
 
