@@ -15,6 +15,7 @@ from dataclasses import replace
 from fuzzer.case import Case
 from fuzzer.findings.facets import names_itself
 from fuzzer.findings.finding import Finding
+from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.propagated import Propagated
 from fuzzer.findings.titles import finding_id
@@ -211,7 +212,7 @@ class Ledger:
 
 
 def _is_small(finding: Finding) -> bool:
-    return finding.minimised and finding.nodes <= SMALL_NODES
+    return finding.minimised and finding.nodes <= SMALL_NODES and not unconfirmed(finding)
 
 
 def _goes_by_ops(finding: Finding, framed: bool) -> bool:

@@ -198,6 +198,10 @@ class FindingStore:
         """
         self.journal.append("alike", id=id_, case=case_id, facets=list(facets), at=at)
 
+    def unconfirmed(self, id_: str, case_id: str, exits: Sequence[int], shown: bool) -> None:
+        """Journals that a reproducer did not exit 1: its exit codes, and whether one more fresh process showed it."""
+        self.journal.append("unconfirmed", id=id_, case=case_id, exits=list(exits), shown=shown)
+
     def account(self, id_: str, facets: Sequence[str]) -> None:
         """Journals that suspicions with these facets ended under a finding."""
         self.journal.append("accounts", id=id_, facets=list(facets))
