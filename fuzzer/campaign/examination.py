@@ -10,7 +10,8 @@ from pathlib import Path
 from fuzzer.errors import CaseError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings import inbox
-from fuzzer.findings.examiner import Examiner, Outcome, facets_of
+from fuzzer.findings.examiner import Examiner, Outcome
+from fuzzer.findings.facets import facets_of
 from fuzzer.findings.store import FindingStore
 
 _IDLE_S = 0.3
