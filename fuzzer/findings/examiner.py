@@ -19,6 +19,7 @@ from fuzzer.findings.facets import explained_by, facets_of, related
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.ledger import Ledger
+from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.observing import Observation, Observer
 from fuzzer.findings.saving import Sample
 from fuzzer.findings.script import reproducer
@@ -152,9 +153,11 @@ class Examiner:
 
     def _store(self, sample: Sample) -> Outcome:
         finding = saving.finding_of(sample, self.versions)
-        old = self._ledger.finding(finding.id)
+        old = self._ledger.finding(finding.id) or self._ledger.twin(finding)
         if old is not None:
-            finding = replace(finding, first_seen=min(old.first_seen, finding.first_seen), count=old.count + 1)
+            if finding.id != old.id and finding.title not in old.alternatives:
+                old = self._merge(old, finding, sample)
+            finding = as_sample_of(old, finding)
             if saving.sample_size(self.store.folder / old.path) <= size(sample.case):
                 return self._count(old, sample.case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
@@ -165,6 +168,16 @@ class Examiner:
         self.store.add(finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer))
         self._ledger.remember(finding)
         return Outcome("new" if old is None else "better", finding)
+
+    def _merge(self, old: Finding, other: Finding, sample: Sample) -> Finding:
+        """Keeps another title of a finding, and its sample. Counting is another matter: it is seen once."""
+        script = reproducer(sample.case, sample.verdict, other.title, self.versions)
+        self.store.add_alternative(
+            old, other, lambda folder: saving.fill_folder(folder, other, sample, script, self._observer)
+        )
+        merged = old.merged(other)
+        self._ledger.remember(merged)
+        return merged
 
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
         seconds = self._spent()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fuzzer.case import Case
+from fuzzer.findings import merging
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.propagated import Propagated
-from fuzzer.findings.titles import key_of
+from fuzzer.findings.titles import finding_id, key_of
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import FRAME
 
@@ -26,6 +27,8 @@ class Ledger:
         self._explained: set[str] = set()
         """Facets that a finding accounts for: what shows them again is most likely the same defect."""
         self._findings: dict[str, Finding] = {}
+        self._aliases: dict[str, str] = {}
+        """Ids of other titles -> id."""
         self._propagated = Propagated(())
         for finding in findings:
             self.remember(finding)
@@ -40,8 +43,12 @@ class Ledger:
         return any(facet in self._explained for facet in facets), looked
 
     def finding(self, id_: str) -> Finding | None:
-        """The finding of that id as it was last remembered."""
-        return self._findings.get(id_)
+        """The finding of that id, or of the id of another title of it, as it was last remembered."""
+        return self._findings.get(self._aliases.get(id_, id_))
+
+    def twin(self, finding: Finding) -> Finding | None:
+        """The finding that a new title is merged into; None where it is a defect of its own."""
+        return merging.twin_of(finding, self._findings.values())
 
     def exhausted(self, suspicion: Suspicion) -> bool:
         """Whether nothing new can come of a suspicion of NaN or infinity; counts the look where something can."""
@@ -52,7 +59,8 @@ class Ledger:
         ops = {node.op for node in case.model.nodes}
         for finding in self._findings.values():
             named = bool(verdict.evidence.get(FRAME)) and not finding.blame
-            if finding.key == key_of(verdict, case.conversion.scheme) and (named or set(finding.ops) <= ops):
+            keys = (finding.key, *finding.other_keys)
+            if key_of(verdict, case.conversion.scheme) in keys and (named or set(finding.ops) <= ops):
                 return finding
         return None
 
@@ -65,7 +73,7 @@ class Ledger:
             return None
         ops = {node.op for node in case.model.nodes}
         # Where the title names ops, another chain of ops may be another defect: it is minimised too.
-        known = [f for f in self._findings.values() if f.key == key]
+        known = [f for f in self._findings.values() if key in (f.key, *f.other_keys)]
         told = (f.blame == "converter" or any(op in f.title for op in f.ops) for f in known)
         return next((f for f, by_ops in zip(known, told, strict=True) if set(f.ops) <= ops or not by_ops), None)
 
@@ -85,4 +93,5 @@ class Ledger:
     def remember(self, finding: Finding) -> None:
         """Takes a finding into account."""
         self._findings[finding.id] = finding
+        self._aliases.update({finding_id(title): finding.id for title in finding.alternatives})
         self._propagated.remember(finding)

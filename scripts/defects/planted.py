@@ -134,10 +134,10 @@ def _values() -> list[Planted]:
         _row("matrix of negative weights", _kernel, "FULLY_CONNECTED", Kind.VALUE, ("dense", "matmul"), Minimum(1),
              runtimes=OPTIMISED, kernels=_FLOAT, tamper=r.one_element, when=negative_weight),
         _row("addition behind a sigmoid", _kernel, "ADD", Kind.VALUE, ("sigmoid",), Minimum(2), then=("add",),
-             runtimes=SHARED, kernels=_FLOAT, tamper=r.tail_zero, when=after("LOGISTIC")),
+             schemes=("float32",), runtimes=SHARED, kernels=_FLOAT, tamper=r.tail_zero, when=after("LOGISTIC")),
         _row("ReLU6 became ReLU", _converter, "CONV_2D", Kind.VALUE, ("conv2d",), Minimum(2), then=("relu6",),
              edit=options.activation("RELU6", "RELU")),
-        _row("paddings swapped behind an exponential", _converter, "PAD", Kind.VALUE, ("exp",), Minimum(2), then=("pad",),
+        _row("paddings swapped behind an exponential", _converter, "PAD", Kind.VALUE, ("exp",), Minimum(2), then=("pad_zeros",),
              edit=weights.constant(1, weights.swapped_pads), when=after("EXP")),
         _row("infinity for the largest", _kernel, "SOFTMAX", _NUMBERS, ("softmax",), Minimum(1),
              runtimes=ONE_RELEASE, kernels=_FLOAT, tamper=r.infinity_for_large),
@@ -164,7 +164,7 @@ def _deaths() -> list[Planted]:
 
 def _errors() -> list[Planted]:
     return [
-        _row("transposed padding is not prepared", _kernel, "TRANSPOSE", Kind.ALLOCATE_ERROR, ("pad",), Minimum(2),
+        _row("transposed padding is not prepared", _kernel, "TRANSPOSE", Kind.ALLOCATE_ERROR, ("pad_zeros",), Minimum(2),
              then=("transpose",), runtimes=REFERENCE, when=after("PAD"),
              ending=Ending("allocate", "error", "transpose.cc op_context->input->bytes > 0")),
         _row("first axis is not joined", _kernel, "CONCATENATION", Kind.ALLOCATE_ERROR, ("concat",), Minimum(1),

@@ -91,10 +91,15 @@ def _named(name: str) -> Defect:
 def in_hand() -> str:
     """The defect that requests have which name none: it is written in the file that `IN_HAND` names; empty for none.
 
-    So the product's own code, which knows of no defects, runs on a stack that has one.
+    So the product's own code, which knows of no defects, runs on a stack that has one. Every request adds a byte to the
+    file beside it that ends in `.count`.
     """
     path = os.environ.get(IN_HAND)
-    return Path(path).read_text() if path else ""
+    if not path:
+        return ""
+    with Path(f"{path}.count").open("ab") as count:
+        count.write(b".")
+    return Path(path).read_text()
 
 
 def inject(case: Case, defect: Defect, stage: StageCell) -> dict[str, Any]:
