@@ -21,15 +21,18 @@ from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.ledger import Ledger
+from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.observing import Observation, Observer
 from fuzzer.findings.saving import Sample
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
-from fuzzer.findings.titles import finding_id, key_of, title_of
+from fuzzer.findings.titles import key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Verdict
 from fuzzer.reduce import Budget, reduce, size
 
 Stop = Callable[[], bool]
+_FILING = "filing"
+"""What an examiner claims while it decides under which title a sample goes, and writes its folder."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +162,7 @@ class Examiner:
             return Outcome("dismissed", None, "not repeatable")
         with self._clock.stage("cause"):
             final = self._told(case, final)
-        sample = Sample(suspicion, case, final, key, times, reduction.complete, log)
-        with self._ledger.claim(finding_id(title_of(final, case)), wait=True):
-            return self._store(sample)
+        return self._store(Sample(suspicion, case, final, key, times, reduction.complete, log))
 
     def _told(self, case: Case, verdict: Verdict) -> Verdict:
         """The verdict of a minimal case with what can be told of its cause."""
@@ -174,24 +175,50 @@ class Examiner:
         return verdict
 
     def _store(self, sample: Sample) -> Outcome:
-        finding = saving.finding_of(sample, self.versions)
-        old = self._ledger.finding(finding.id)
-        if old is not None:
-            finding = replace(finding, first_seen=min(old.first_seen, finding.first_seen), count=old.count + 1)
-            smaller = saving.sample_size(self.store.folder / old.path) <= size(sample.case)
-            if smaller and not unconfirmed(old):
+        with self._ledger.claim(_FILING, wait=True):
+            old, finding = self._place(sample)
+            if old is not None and self._is_enough(old, sample) and not unconfirmed(old):
                 return self._count(old, sample.case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
         exit_code = self._script_exit(sample, finding.id, script)
-        if old is not None and smaller and exit_code != saving.SHOWN:
-            return self._count(old, sample.case, "its script does not show it either")
-        before = old.examined_s if old is not None else 0.0
-        finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
-        with self._clock.stage("save"):
-            self.store.add(finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer))
-        self._ledger.remember(finding)
+        with self._ledger.claim(_FILING, wait=True):
+            old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
+            better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
+            if old is not None and not better and self._is_enough(old, sample):
+                return self._count(old, sample.case, "a smaller sample is known")
+            before = old.examined_s if old is not None else 0.0
+            finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
+            with self._clock.stage("save"):
+                self.store.add(
+                    finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer)
+                )
+            self._ledger.remember(finding)
         return Outcome("new" if old is None else "better", finding)
+
+    def _place(self, sample: Sample) -> tuple[Finding | None, Finding]:
+        """The finding that a sample belongs to, if there is one, and the record of the sample under its title."""
+        finding = saving.finding_of(sample, self.versions)
+        old = self._ledger.finding(finding.id) or self._ledger.twin(finding)
+        if old is None:
+            return None, finding
+        if finding.id != old.id and finding.title not in old.alternatives:
+            old = self._merge(old, finding, sample)
+        return old, as_sample_of(old, finding)
+
+    def _is_enough(self, old: Finding, sample: Sample) -> bool:
+        """Whether the sample that a finding has is as small."""
+        return saving.sample_size(self.store.folder / old.path) <= size(sample.case)
+
+    def _merge(self, old: Finding, other: Finding, sample: Sample) -> Finding:
+        """Keeps another title of a finding, and its sample. Counting is another matter: it is seen once."""
+        script = reproducer(sample.case, sample.verdict, other.title, self.versions)
+        self.store.add_alternative(
+            old, other, lambda folder: saving.fill_folder(folder, other, sample, script, self._observer)
+        )
+        merged = old.merged(other)
+        self._ledger.remember(merged)
+        return merged
 
     def _script_exit(self, sample: Sample, id_: str, script: str) -> int:
         """What the reproducer exits with; one that does not show the defect has a second try, as the case itself has.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fuzzer.case import Case
+from fuzzer.findings import merging
 from fuzzer.findings.facets import names_itself
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import unconfirmed
@@ -54,6 +55,8 @@ class Ledger:
         """Facet -> ids of the findings that it ended under, in order."""
         self._claimed: set[str] = set()
         self._findings: dict[str, Finding] = {}
+        self._aliases: dict[str, str] = {}
+        """Ids of other titles -> id."""
         self._by_key: dict[str, dict[str, None]] = {}
         self._propagated = Propagated(())
         for finding in findings:
@@ -91,9 +94,14 @@ class Ledger:
     # --- what is known ----------------------------------------------------------------------------------
 
     def finding(self, id_: str) -> Finding | None:
-        """The finding of that id as it was last remembered."""
+        """The finding of that id, or of the id of another title of it, as it was last remembered."""
         with self._lock:
-            return self._findings.get(id_)
+            return self._findings.get(self._aliases.get(id_, id_))
+
+    def twin(self, finding: Finding) -> Finding | None:
+        """The finding that a new title is merged into; None where it is a defect of its own."""
+        with self._lock:
+            return merging.twin_of(finding, self._findings.values())
 
     def explainer(self, facets: Sequence[str]) -> Finding | None:
         """A finding that accounts for one of these facets."""
@@ -135,8 +143,13 @@ class Ledger:
         Either the title is the same as it is, or the verdict names its defect, is known, and the ops of the title are
         here. What the converter is blamed for gets its title from a pass that is looked for in the minimal case.
         """
-        same = self._findings.get(finding_id(title))
-        if same is not None and same.title == title and verdict.blame != "converter" and _is_small(same):
+        same = self.finding(finding_id(title))
+        if (
+            same is not None
+            and title in (same.title, *same.alternatives)
+            and verdict.blame != "converter"
+            and _is_small(same)
+        ):
             return same
         if not names_itself(verdict.kind) or verdict.kind in DEATHS:
             return None
@@ -175,7 +188,9 @@ class Ledger:
         """Takes a finding into account."""
         with self._lock:
             self._findings[finding.id] = finding
-            self._by_key.setdefault(finding.key, {})[finding.id] = None
+            self._aliases.update({finding_id(title): finding.id for title in finding.alternatives})
+            for key in (finding.key, *finding.other_keys):
+                self._by_key.setdefault(key, {})[finding.id] = None
             self._propagated.remember(finding)
 
     def count(self, finding: Finding, at: str, seconds: float) -> Finding:

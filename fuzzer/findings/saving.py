@@ -14,6 +14,7 @@ from fuzzer.case import Case, decode, pretty
 from fuzzer.errors import CaseError
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.merging import cause_of
 from fuzzer.findings.observing import REPEATS, Observer
 from fuzzer.findings.titles import finding_id, folder_name, title_of
 from fuzzer.oracles import DEATHS, Verdict
@@ -83,6 +84,7 @@ def finding_of(sample: Sample, versions: str) -> Finding:
         key=sample.key,
         special_operands=bool(verdict.evidence.get(SPECIAL_OPERANDS)),
         ulp=float(verdict.evidence.get(ULP, 0.0)),
+        cause=cause_of(verdict, case),
     )
 
 

@@ -13,6 +13,8 @@ report.md            one page
 model.tflite, tensors.npz, log.txt
 kernels.json         what every runtime made of the minimal case
 stack.txt            the native stack of a death
+.alternatives/<slug>-<id>/
+                     the same files of a title that was merged into another
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from fuzzer.findings import inbox
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.index import FILE, write_index
 from fuzzer.findings.journal import SCHEMA, Journal
+from fuzzer.findings.merging import answers_to
+from fuzzer.findings.titles import finding_id
 
 if TYPE_CHECKING:
     from fuzzer.releases import Boundaries
@@ -39,6 +43,10 @@ _BISECTED = ("last_good", "first_bad", "last_bad", "first_good")
 """What `bisect` finds: releases as `tensorflow 2.18.0`."""
 MAX_OLD_SAMPLES = 3
 """Samples kept of one title when smaller ones replace them."""
+ALTERNATIVES = ".alternatives"
+"""Folder of the samples of titles that were merged into another."""
+MAX_ALTERNATIVES = 8
+"""Samples of other titles kept of one finding; the journal has every title."""
 
 
 class FindingStore:
@@ -107,6 +115,12 @@ class FindingStore:
                 finding = replace(finding, state=old.state, note=old.note, duplicate_of=old.duplicate_of)
                 finding = finding.bisected(old.last_good, old.first_bad, old.last_bad, old.first_good)
             self._findings[finding.id] = finding
+        elif event["event"] == "alternative":
+            tree, old = event["finding"], self._findings.get(str(event["id"]))
+            if not isinstance(tree, dict):
+                raise TypeError("a finding is an object")
+            if old is not None:
+                self._findings[old.id] = old.merged(Finding.from_json(tree))
         elif event["event"] == "seen":
             old = self._findings.get(str(event["id"]))
             if old is not None:
@@ -131,8 +145,11 @@ class FindingStore:
                 self._findings[old.id] = old.bisected(*(str(event[name]) for name in _BISECTED))
 
     def get(self, id_: str) -> Finding:
-        """The finding whose id starts with `id_`. Raises `UserError` when none or several do."""
-        found = [f for f in self.findings() if f.id.startswith(id_)]
+        """The finding whose id, or the id of another title of it, starts with `id_`.
+
+        Raises `UserError` when none or several do.
+        """
+        found = [f for f in self.findings() if answers_to(f, id_)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -140,9 +157,13 @@ class FindingStore:
         raise UserError(f"no finding {id_!r} in {self.folder}; `python -m fuzzer status` lists them")
 
     def at(self, name: str) -> Finding:
-        """The finding with that id, or in the folder of that name. Raises `UserError` when there is none."""
+        """The finding with that id, or that of another title of it, or in the folder of that name.
+
+        Raises `UserError` when there is none.
+        """
         for finding in self.findings():
-            if name in (finding.id, finding.path):
+            ids = [finding_id(title) for title in finding.alternatives]
+            if name in (finding.id, finding.path, *ids):
                 return finding
         raise UserError(f"no finding {name!r} in {self.folder}; name its folder of findings: --crashes DIR")
 
@@ -161,7 +182,17 @@ class FindingStore:
 
         The folder appears whole or not at all, and the journal is told after it is there.
         """
-        target = self.folder / finding.path
+        self._place(self.folder / finding.path, fill)
+        self.journal.append("finding", finding=finding.to_json())
+
+    def add_alternative(self, finding: Finding, other: Finding, fill: Callable[[Path], None]) -> None:
+        """Adds another title of a finding with its sample, of which `MAX_ALTERNATIVES` are kept; see `add`."""
+        if len(finding.alternatives) < MAX_ALTERNATIVES:
+            (self.folder / ALTERNATIVES).mkdir(exist_ok=True)
+            self._place(self.folder / ALTERNATIVES / other.path, fill)
+        self.journal.append("alternative", id=finding.id, finding=other.to_json())
+
+    def _place(self, target: Path, fill: Callable[[Path], None]) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         try:
             fill(temporary)
@@ -172,11 +203,10 @@ class FindingStore:
                 self._set_aside(target)
             temporary.chmod(0o755)
             temporary.replace(target)
-            sync_folder(self.folder)
+            sync_folder(target.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        self.journal.append("finding", finding=finding.to_json())
 
     def _set_aside(self, target: Path) -> None:
         """Keeps a bounded number of older samples, as `older/1` and so on, inside `.older`."""
