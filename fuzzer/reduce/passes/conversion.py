@@ -10,6 +10,11 @@ from fuzzer.case import ENTRIES, SCHEMES, Case, Conversion
 from fuzzer.case.conversion import Switch
 
 _FIELDS = tuple(Conversion.__dataclass_fields__)
+_ROADS = ("concrete_function", "saved_model", "keras")
+_SCHEMES = ("float32", "dynamic", "int8", "qat", "tfmot_qat")
+"""One road and one scheme of each family: the others of it lead to the same defect or to none."""
+MANY = 3
+"""Settings off the plain road up to which each is put back on its own; of more, each is first tried alone."""
 
 
 def plain_conversion(case: Case) -> Iterator[Case]:
@@ -21,19 +26,21 @@ def plain_conversion(case: Case) -> Iterator[Case]:
     yield _by(case, replace(given, scheme=given.judged).over(plain.entry))
     yield from (_by(case, replace(given, switches=fewer)) for fewer in _fewer(dict(given.switches)))
     # One setting that matters beside an otherwise plain road.
-    for name in _odd(given):
+    for name in _odd(given) if len(_odd(given)) > MANY else ():
         yield _by(case, replace(plain, **{name: getattr(given, name)}).repaired())
     for name in _odd(given):
         yield from _moved(case, {name: getattr(plain, name)})
 
 
 def plainer_road(case: Case) -> Iterator[Case]:
-    """Every road and every scheme before the present one, plainest first, together and apart."""
+    """The roads and schemes before the present one, plainest first; schemes by the plain road too."""
     given = case.conversion
-    entries, schemes = ENTRIES[: ENTRIES.index(given.entry)], SCHEMES[: SCHEMES.index(given.scheme)]
-    for entry in entries:
-        yield _by(case, given.over(entry))
-    for scheme in schemes:
+    for entry in ENTRIES[: ENTRIES.index(given.entry)]:
+        if entry in _ROADS:
+            yield _by(case, given.over(entry))
+    for scheme in _SCHEMES:
+        if SCHEMES.index(scheme) >= SCHEMES.index(given.scheme):
+            break
         yield _by(case, replace(given, scheme=scheme).repaired())
         yield _by(case, replace(given, scheme=scheme, entry=Conversion().entry).repaired())
 
