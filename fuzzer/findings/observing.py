@@ -39,6 +39,8 @@ class Observation:
     log: str = ""
     unjudged: str = ""
     """What was in the way where nobody could judge it."""
+    death: Verdict | None = None
+    """How the process died while confirming what is no death."""
 
 
 class Observer:
@@ -70,7 +72,8 @@ class Observer:
             verdict = judge_death(answer)
             if goal is not None and goal.kind not in DEATHS:
                 # Confirming runs more than the case did; a death here is not what was suspected.
-                return Observation(None, f"{verdict.kind.value} while confirming: {verdict.message}", answer.log)
+                why = f"{verdict.kind.value} while confirming: {verdict.message}"
+                return Observation(None, why, answer.log, death=verdict)
             return Observation(verdict, "", answer.log)
         message = answer.message
         if "bug" in message:
