@@ -14,7 +14,8 @@ from time import monotonic
 
 from fuzzer.case import Case
 from fuzzer.execute import Executor, Limits
-from fuzzer.findings import saving
+from fuzzer.findings import inbox, saving
+from fuzzer.findings.answering import Answering
 from fuzzer.findings.clock import StageClock
 from fuzzer.findings.facets import explained_by, facets_of, related
 from fuzzer.findings.finding import Finding
@@ -28,9 +29,11 @@ from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Verdict
-from fuzzer.reduce import Budget, reduce, size
+from fuzzer.reduce import Budget, Second, reduce, size
 
 Stop = Callable[[], bool]
+MAX_HANDED_ON = 3
+"""Second defects that minimising one suspicion may add to the inbox."""
 _FILING = "filing"
 """What an examiner claims while it decides under which title a sample goes, and writes its folder."""
 
@@ -149,7 +152,9 @@ class Examiner:
         self.doing = f"minimising: {verdict.message[:60]}"
         budget = Budget(self._reduce_seconds, stop=stop)
         with self._clock.stage("minimise"):
-            reduction = reduce(suspicion.case, lambda candidate: self.same(candidate, verdict), budget)
+            answering = Answering(self._executor, verdict)
+            reduction = reduce(suspicion.case, answering, budget, answering.record)
+        self._hand_on(reduction.others, suspicion.case)
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
         case = reduction.case
         with self._clock.stage("repeat"):
@@ -163,6 +168,20 @@ class Examiner:
         with self._clock.stage("cause"):
             final = self._told(case, final)
         return self._store(Sample(suspicion, case, final, key, times, reduction.complete, log))
+
+    def _hand_on(self, others: Sequence[Second], origin: Case) -> None:
+        """Puts other defects that were met while minimising into the inbox, where nothing like them is known or waits.
+
+        At most `MAX_HANDED_ON` of them: a case that breaks in many ways must not breed suspicions.
+        """
+        handed = 0
+        for second in others:
+            log = f"met while minimising {origin.id}"
+            suspicion = Suspicion(second.case, second.verdict, self._stamp(), log)
+            facets = facets_of(suspicion)
+            if handed < MAX_HANDED_ON and self._ledger.interest(facets) == (False, 0) and second.case.id != origin.id:
+                inbox.save(self.store.folder, suspicion)
+                handed += 1
 
     def _told(self, case: Case, verdict: Verdict) -> Verdict:
         """The verdict of a minimal case with what can be told of its cause."""
