@@ -88,10 +88,6 @@ class Examiner:
         """Runs a case once and confirms what it shows; see `Observer.observe`."""
         return self._observer.observe(case, goal, fresh, patient)
 
-    def same(self, case: Case, goal: Verdict) -> bool:
-        """Whether a case shows the very same defect."""
-        return self._observer.same(case, goal)
-
     def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
         """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
 

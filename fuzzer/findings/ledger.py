@@ -141,15 +141,12 @@ class Ledger:
         """A finding whose sample cannot get much smaller, and that minimising would lead to again.
 
         Either the title is the same as it is, or the verdict names its defect, is known, and the ops of the title are
-        here. What the converter is blamed for gets its title from a pass that is looked for in the minimal case.
+        here. Wrong values of the converter get their title from a pass that is looked for in the minimal case.
         """
         same = self.finding(finding_id(title))
-        if (
-            same is not None
-            and title in (same.title, *same.alternatives)
-            and verdict.blame != "converter"
-            and _is_small(same)
-        ):
+        told = same is not None and title in (same.title, *same.alternatives)
+        sought = verdict.blame == "converter" and not names_itself(verdict.kind)
+        if same is not None and told and not sought and _is_small(same):
             return same
         if not names_itself(verdict.kind) or verdict.kind in DEATHS:
             return None
