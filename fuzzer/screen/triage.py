@@ -116,20 +116,21 @@ class TriageApp(KeysInTurn):
     def on_mount(self) -> None:
         """Reads, draws, and goes on doing so."""
         self._list.focus()
-        self._arrange()
+        self._arrange(self.size.width)
         self.reload()
         self.set_interval(REFRESH_S, self.reload)
         self.set_interval(JOB_POLL_S, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size may ask for another arrangement."""
-        self._arrange()
+        # The event's size: `self.size` of a real terminal is still the one before.
+        self._arrange(event.size.width)
         # Widths of the panes are known after the layout that this resize leads to.
         self.call_after_refresh(self._draw)
 
-    def _arrange(self) -> None:
+    def _arrange(self, width: int) -> None:
         base = self.screen_stack[0] if self.screen_stack else self.screen
-        base.set_class(self.size.width < SIDE_BY_SIDE, "stacked")
+        base.set_class(width < SIDE_BY_SIDE, "stacked")
 
     @property
     def _standing(self) -> bool:
