@@ -21,7 +21,7 @@ from fuzzer.report.material import Array, Material
 from fuzzer.report.points import by_element, scatter
 from fuzzer.report.scrub import scrub
 from fuzzer.report.sections import report
-from fuzzer.screen.text import parse_time, severity
+from fuzzer.screen.text import ALONE, parse_time, severity
 
 WORST_ROWS = 12
 """Elements listed, the largest errors first."""
@@ -73,7 +73,7 @@ def page(material: Material) -> str:
     sections = [drawn[key] for key in keys if drawn[key][1]]
     badges = [
         _badge(finding.kind, bad=True),
-        _badge(severity(finding.severity, finding.unit)),
+        *([_badge(severity(finding.severity, finding.unit))] if finding.unit != ALONE else []),
         _badge(finding.state),
         *map(_badge, finding.runtimes),
     ]

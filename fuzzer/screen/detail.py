@@ -24,7 +24,7 @@ from fuzzer.screen.graph import graph
 from fuzzer.screen.job_page import issue_text, job_page
 from fuzzer.screen.jobs import Job
 from fuzzer.screen.lines import line
-from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity, ulps
+from fuzzer.screen.text import ALONE, ago, kind_style, many_lines, number, one_line, severity, ulps
 
 PAGES = ("difference", "report", "graph", "repro.py", "log", "jobs")
 REPORT, JOBS = PAGES.index("report"), PAGES.index("jobs")
@@ -194,9 +194,9 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
 def _headline(finding: Finding) -> Text:
     """What it is, where, whose fault, and what was said of it."""
     text = line(
-        (severity(finding.severity, finding.unit), "bold"),
+        (severity(finding.severity, finding.unit) if finding.unit != ALONE else "", "bold"),
         f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
-        " ",
+        " " if finding.unit != ALONE else "",
         (finding.kind, kind_style(finding.kind)),
         f" at {finding.stage}",
         f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",

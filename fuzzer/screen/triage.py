@@ -342,8 +342,15 @@ class TriageApp(KeysInTurn):
         self._show(self._view.with_hidden())
 
     def _show(self, view: View) -> None:
+        """Another view begins at its top, where the worst, the newest, or what was looked for stands.
+
+        Back out of a filter the selection stays on its finding: it is what the person was looking for.
+        """
+        widened = self._view.filtered and not view.filtered
         self._view = view
         self._draw_list()
+        if not widened:
+            self._list.action_move(-len(self._list.rows))
         self._draw_page()
 
     def action_help(self) -> None:
