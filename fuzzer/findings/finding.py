@@ -75,6 +75,14 @@ class Finding:
     """Newest release with it; empty unless `first_good` is known."""
     first_good: str = ""
     """The release that mended it; empty where none was seen."""
+    marked_at: str = ""
+    """When a person last said something of it: ISO 8601, UTC; empty where nobody did."""
+    replayed: str = ""
+    """What the last replay of its sample came to: `reproduced`, `changed`, `gone`; empty where none was run."""
+    replayed_at: str = ""
+    """When: ISO 8601, UTC."""
+    replay_said: str = ""
+    """A sentence of the replay on how often and what was seen."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -96,10 +104,21 @@ class Finding:
                 raise TypeError(f"{key} is of type {kind}")
         return Finding(**known)
 
-    def marked(self, state: State, note: str = "", duplicate_of: str = "") -> Finding:
+    def marked(self, state: State, note: str = "", duplicate_of: str = "", at: str = "") -> Finding:
         """The same finding in another state."""
-        return replace(self, state=state.value, note=note, duplicate_of=duplicate_of)
+        return replace(self, state=state.value, note=note, duplicate_of=duplicate_of, marked_at=at)
+
+    def told_as(self, old: Finding) -> Finding:
+        """A finding of a newer sample with all that was said, replayed and bisected of the older one."""
+        return replace(self, **{name: getattr(old, name) for name in _LATER})
 
     def bisected(self, last_good: str, first_bad: str, last_bad: str, first_good: str) -> Finding:
         """The same finding with the releases around its defect, each as `tensorflow 2.18.0`."""
         return replace(self, last_good=last_good, first_bad=first_bad, last_bad=last_bad, first_good=first_good)
+
+
+_LATER = (
+    "state", "note", "duplicate_of", "marked_at", "replayed", "replayed_at", "replay_said",
+    "first_bad", "last_good", "last_bad", "first_good",
+)  # fmt: skip
+"""What events of their own say of a finding; the event that brings a better sample knows nothing of them."""

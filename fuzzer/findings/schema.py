@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-VERSION = 2
-"""1: the first. 2: what bisection found (`first_bad`, `last_good`, `last_bad`, `first_good`, the event `bisected`)."""
+VERSION = 3
+"""1: the first. 2: what bisection found (`first_bad`, `last_good`, `last_bad`, `first_good`, the event `bisected`).
+3: what replays found (`replayed`, `replayed_at`, `replay_said`, the event `replayed`), and `marked_at`."""
 
 
 def _to_2(tree: dict[str, Any]) -> dict[str, Any]:
@@ -20,7 +21,12 @@ def _to_2(tree: dict[str, Any]) -> dict[str, Any]:
     return {"first_bad": "", "last_good": "", "last_bad": "", "first_good": "", **tree}
 
 
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}
+def _to_3(tree: dict[str, Any]) -> dict[str, Any]:
+    """Replays were not journalled before version 3, nor was the time of a mark read."""
+    return {"marked_at": "", "replayed": "", "replayed_at": "", "replay_said": "", **tree}
+
+
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2, 2: _to_3}
 """The step from each version to the next."""
 
 
@@ -71,5 +77,9 @@ COLUMNS: Mapping[str, str] = {
     "last_good": "newest release without it before first_bad; empty where none was seen",
     "last_bad": "newest release with it; empty unless first_good is known",
     "first_good": "release that mended it; empty where none was seen",
+    "marked_at": "when a person last said something of it, as first_seen; empty where nobody did",
+    "replayed": "what the last replay came to: reproduced, changed, gone; empty where none was run",
+    "replayed_at": "when, as first_seen",
+    "replay_said": "how often the replay showed it, and what it saw",
 }
 """Every column of the index and what it means, in its order; the Parquet file carries these sentences too."""

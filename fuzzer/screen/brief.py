@@ -24,7 +24,7 @@ SHORTER: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"^every kernel of (\S+(?: \([^)]*\))?): wrong values$"), r"\1: every kernel"),
     (re.compile(r"^(\S+) ([A-Z][A-Z0-9_]+(?: \([^)]*\))?): wrong values$"), r"\2: \1"),
     (re.compile(r"^every kernel of (\S+(?: \([^)]*\))?):"), r"\1:"),
-    (re.compile(r"^(\S+[+]\S+|optimised|reference|XNNPACK|litert|tf-\w+) ([A-Z][A-Z0-9_]+(?: \([^)]*\))?):"), r"\2: \1,"),
+    (re.compile(r"^(\S+[+]\S+|optimised|reference|XNNPACK|litert|tf-\w+) ([A-Z][A-Z0-9_]+(?: \(\w+\))?):"), r"\2: \1,"),
     (re.compile(r"^(?:ConverterError|RuntimeError|ValueError): "), ""),
     (re.compile(r"(^|: )(?:\w+\.cc|tflite<path>|tensorflow<path>) "), r"\1"),
     (re.compile(r" \[[A-Z0-9_]+\]"), ""),

@@ -17,7 +17,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from fuzzer.findings.finding import Finding
+from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.hiding import Hidden
 from fuzzer.screen.difference import differences
 from fuzzer.screen.graph import graph
@@ -159,7 +159,7 @@ def _gone(finding: Finding, folder: Path, now: datetime | None) -> RenderableTyp
         "finds a smaller case under this title writes it anew."
     )
     head = [Text(one_line(finding.title), style="bold"), _problem(said), Text(left)]
-    return Group(*head, *_said(finding), _facts(finding, folder, now))
+    return Group(*head, *_said(finding, now), _facts(finding, folder, now))
 
 
 def _graph(folder: Path, blame: str) -> RenderableType:
@@ -182,7 +182,7 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
         Text(one_line(finding.title), style="bold"),
         _headline(finding),
     ]
-    parts += _said(finding)
+    parts += _said(finding, now)
     if hidden is not None:
         parts += _why_hidden(hidden)
     table = differences(folder)
@@ -214,14 +214,28 @@ def _why_hidden(hidden: Hidden) -> list[RenderableType]:
     return [*parts, Text(one_line(hidden.link), style="cyan")] if hidden.link else parts
 
 
-def _said(finding: Finding) -> list[RenderableType]:
-    """What a person has said of it, if anything."""
-    return [Text(one_line(_remark(finding)), style="cyan")] if finding.note or finding.duplicate_of else []
+def _said(finding: Finding, now: datetime | None) -> list[RenderableType]:
+    """What a person has said of it, and a replay that did not show it, where there is any."""
+    remark = _remark(finding)
+    when = f" ({ago(finding.marked_at, now)} ago)" if finding.marked_at else ""
+    if not remark and finding.state != State.NEW and when:
+        remark = f"marked as {finding.state}"
+    parts: list[RenderableType] = [Text(one_line(remark) + when, style="cyan")] if remark else []
+    if finding.replayed in ("gone", "changed"):
+        parts.append(Text(f"last replay: {replayed(finding, now)}", style="yellow"))
+    return parts
 
 
 def _remark(finding: Finding) -> str:
     copy = f"duplicate of {finding.duplicate_of}. " if finding.duplicate_of else ""
     return copy + (f"note: {finding.note}" if finding.note else "")
+
+
+def replayed(finding: Finding, now: datetime | None) -> str:
+    """The last replay in a sentence: `reproduced 3 min ago: signal 11 (SIGSEGV), in the first fresh run`."""
+    if not finding.replayed:
+        return ""
+    return one_line(f"{finding.replayed} {ago(finding.replayed_at, now)} ago: {finding.replay_said}")
 
 
 def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableType]:
@@ -301,16 +315,18 @@ def _records_table(name: str, records: list[dict[str, Any]]) -> RenderableType:
 
 
 def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
-    """Everything the index knows of a finding."""
+    """What the index knows of a finding."""
     nodes = f"{finding.nodes} node{'' if finding.nodes == 1 else 's'}"
     smaller = f"minimised to {nodes}" if finding.minimised else "not minimised yet (key m)"
     rate = f"{finding.reproduced} of {finding.repeats} fresh runs" if finding.repeats else "not replayed yet (key r)"
+    again = [("replayed", replayed(finding, now))] if finding.replayed else []
     rows = [
         ("ops", " > ".join(finding.ops)),
         ("patterns", ", ".join(finding.patterns)),
         ("converted", f"{finding.quantisation} from {finding.entry}, {', '.join(finding.dtypes)}"),
         ("runtimes", ", ".join(finding.runtimes)),
         ("reproduced", rate),
+        *again,
         (
             "seen",
             f"{number(finding.count)} time{'' if finding.count == 1 else 's'}, "

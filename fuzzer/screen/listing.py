@@ -237,7 +237,12 @@ def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidd
 
 
 def state_cell(finding: Finding, short: bool = False) -> str:
-    """The state; of a new finding that not every fresh run showed, how many did: `new 2/3`, `2/3` in short."""
+    """The state; of a new finding that not every fresh run showed, how many did: `new 2/3`, `2/3` in short.
+
+    One that its last replay did not show any more is `gone?`: a person decides whether that is fixed or flaky.
+    """
+    if finding.state == State.NEW and finding.replayed == "gone":
+        return "gone?"
     if finding.state == State.NEW and finding.reproduced < finding.repeats:
         share = f"{finding.reproduced}/{finding.repeats}"
         return share if short else f"{finding.state} {share}"

@@ -23,10 +23,10 @@ ONE = demo_findings(1)[0]
          "BATCH_MATMUL (int16): every kernel"),
         ("value", "compare", "value in compare: tf-xnnpack DEPTHWISE_CONV_2D (float32): wrong values",
          "DEPTHWISE_CONV_2D: tf-xnnpack"),
-        ("value", "compare", "value in compare: the converter changed the model in LegalizeTFPass: tf.NonMaxSuppressionV4 "
-         "-> tfl.non_max_suppression_v4 (float32)", "LegalizeTFPass: tf.NonMaxSuppressionV4 -…"),
-        ("converter-error", "convert", "converter-error in convert: RuntimeError: dequantize.cc op_context.input->params"
-         ".zero_point != N (N != N) [DEQUANTIZE] (int16x8)", "op_context.input->params.zero_… (int16x8)"),
+        ("value", "compare", "value in compare: the converter changed the model in LegalizeTFPass: "
+         "tf.NonMaxSuppressionV4 -> tfl.non_max_suppression_v4 (float32)", "LegalizeTFPass: tf.NonMaxSuppressionV4 -…"),
+        ("converter-error", "convert", "converter-error in convert: RuntimeError: dequantize.cc op_context.input->"
+         "params.zero_point != N (N != N) [DEQUANTIZE] (int16x8)", "op_context.input->params.zero_… (int16x8)"),
         ("allocate-error", "allocate", "allocate-error in allocate: ADD (uint8): add.cc input1->type != input2->type "
          "(UINT8 != INT8) [ADD]", "ADD (uint8): input1->type != input2->typ…"),
         ("new-kind", "nowhere", "something that no pattern knows", "something that no pattern knows"),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +151,27 @@ def test_files_edited_by_hand_never_raise(folder: Path, verdict: Any, case: Any)
     (folder / "minimal.json").write_text(json.dumps({"model": model, **model}))
     for name in ("difference", "graph"):
         assert text(name, folder).strip()
+
+
+def test_a_replay_is_told_with_its_age_and_one_that_failed_stands_out(folder: Path) -> None:
+    again = replace(
+        FINDING, replayed="reproduced", replayed_at=NOW.isoformat(), replay_said="signal 11 (SIGSEGV), in run 1"
+    )
+    said = " ".join(draw(page("difference", again, folder, NOW)).split())
+    assert "replayed reproduced 0 s ago: signal 11, in run 1" in said and "last replay" not in said
+    gone = " ".join(draw(page("difference", replace(again, replayed="gone"), folder, NOW)).split())
+    assert "last replay: gone 0 s ago" in gone.split("frame")[0]
+    assert "replayed" not in " ".join(draw(page("difference", FINDING, folder, NOW)).split())
+
+
+def test_a_mark_says_when_it_was_made(folder: Path) -> None:
+    at = (NOW - timedelta(minutes=3)).isoformat()
+    fixed = replace(FINDING, state="fixed", note="", duplicate_of="", marked_at=at)
+    assert "marked as fixed (3 min ago)" in draw(page("difference", fixed, folder, NOW))
+    assert "note: issue 7 (3 min ago)" in draw(page("difference", replace(fixed, note="issue 7"), folder, NOW))
+
+
+def test_an_error_is_not_called_one_error(folder: Path) -> None:
+    error = replace(FINDING, kind="converter-error", severity=1.0, unit="error", ulp=0.0, stage="convert")
+    shown = draw(page("difference", error, folder, NOW))
+    assert "1 error" not in shown and "converter-error at convert" in shown

@@ -68,6 +68,13 @@ def test_80_columns_leave_half_of_them_for_the_title() -> None:
     assert " new 2/3 " in row(torn, 120, NOW, False).plain
 
 
+def test_a_new_finding_that_no_longer_shows_asks_for_a_decision() -> None:
+    gone = replace(FINDINGS[0], state="new", replayed="gone")
+    for width in (80, 120):
+        assert " gone? " in row(gone, width, NOW, False).plain
+        assert "gone?" not in row(replace(gone, state="fixed"), width, NOW, False).plain
+
+
 def test_the_caption_fits_80_columns_with_every_filter() -> None:
     off = {f.id: "known" for f in FINDINGS[:11]}
     for hidden in (False, True):
