@@ -158,7 +158,7 @@ def test_a_replay_is_told_with_its_age_and_one_that_failed_stands_out(folder: Pa
         FINDING, replayed="reproduced", replayed_at=NOW.isoformat(), replay_said="signal 11 (SIGSEGV), in run 1"
     )
     said = " ".join(draw(page("difference", again, folder, NOW)).split())
-    assert "replayed reproduced 0 s ago: signal 11, in run 1" in said and "last replay" not in said
+    assert "replayed reproduced 0 s ago: signal 11 (SIGSEGV), in run 1" in said and "last replay" not in said
     gone = " ".join(draw(page("difference", replace(again, replayed="gone"), folder, NOW)).split())
     assert "last replay: gone 0 s ago" in gone.split("frame")[0]
     assert "replayed" not in " ".join(draw(page("difference", FINDING, folder, NOW)).split())
