@@ -106,12 +106,12 @@ def page(
 ) -> RenderableType:
     """One page of a finding. Never raises for what is in the folder.
 
-    `hidden` says why it is off the main list; `jobs` are those of this finding in this session, the latest first.
+    `hidden` says why it is off the main list; `jobs` are those of this session, the latest first.
     """
     try:
         if name == PAGES[JOBS]:
-            return job_page(jobs)
-        if name == PAGES[REPORT] and (written := issue_text(jobs)):
+            return job_page(jobs, finding.id)
+        if name == PAGES[REPORT] and (written := issue_text([job for job in jobs if job.id == finding.id])):
             return _source(Content(written), "markdown")
         if not folder.is_dir():
             return _gone(finding, folder, now)

@@ -92,7 +92,8 @@ class FolderSource:
         script = self.files(id) / "repro.py"
         if not script.is_file():
             raise UserError(f"{script} is missing")
-        ended = child.run([str(script)], life, REPRO_LIMIT_S, ours=False)
+        # What it says on stderr comes after what it prints: TensorFlow's warnings would bury the answer.
+        ended = child.run([str(script)], life, REPRO_LIMIT_S, ours=False, apart=True)
         if ended.why == "late":
             raise UserError(f"repro.py did not end within {REPRO_LIMIT_S:.0f} s and was killed: it hangs")
         _check_stopped(ended)

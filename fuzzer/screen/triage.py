@@ -219,7 +219,7 @@ class TriageApp(KeysInTurn):
             self._drawn = None
             self._text.update(Text(f"No folder: {one_line(str(broken))}", style="yellow"))
             return
-        jobs = self._doing.jobs.of(finding.id)
+        jobs = self._doing.jobs.all()
         # What the pages of jobs and of the report show of jobs; no other page has to be drawn anew for them.
         state = [(job.verb, job.started, job.outcome, len(job.life.lines), list(job.life.lines)[-1:]) for job in jobs]
         drawn = (self._page, finding, stamp(folder), state if self._page in (JOBS, REPORT) else None)
@@ -372,10 +372,12 @@ class TriageApp(KeysInTurn):
         self._deciding.duplicate()
 
     def action_start(self, verb: str) -> None:
-        """Runs something beside the screen."""
+        """Runs something beside the screen; what a script prints is what it is run for, so that page opens."""
         if self._doing.start(verb):
             self._message = ""
             self._draw_head()
+            if verb == "repro.py":
+                self.action_page(JOBS)
 
     def action_report(self) -> None:
         """Opens the report on the whole screen and writes the one that is ready to send."""

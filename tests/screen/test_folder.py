@@ -347,7 +347,7 @@ def test_a_job_is_stopped_by_its_key_and_by_quitting(crashes: Path) -> None:
         await press(pilot, "slash")
         await type_text(pilot, id_)
         await press(pilot, "enter", "6", "p")
-        await until(pilot, "running; it has printed:")
+        await until(pilot, "repro.py: running")
         await press(pilot, "c")
         await until(pilot, "stopped; the finding is as it was")
         await press(pilot, "c")
