@@ -57,6 +57,8 @@ KIND_SHORT = {
 """Kinds in seven cells, for small terminals."""
 HEAT = ((0.10, "bold white on dark_red"), (0.02, "bold black on orange3"), (0.0, "black on khaki3"))
 """Share of suspicious cases from which a cell takes the style; exactly zero stays plain."""
+Z_95 = 1.96
+"""Standard deviations that hold 95 % of a normal distribution."""
 # Colour sequences, title and link sequences, and two-byte escapes, as a native log may hold them.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
@@ -290,6 +292,18 @@ def sparkline(values: Sequence[float], width: int, *, log: bool = False) -> str:
     if not top:
         return " " * len(clean)
     return "".join(" " if not v else BARS[min(7, int(v / top * 7.999))] for v in clean)
+
+
+def sure_share(compared: int, suspicious: int) -> float:
+    """The share that is suspicious at least, to rank by: one of one is no reason to stand above 30 of 60.
+
+    The lower end of Wilson's 95 % interval (Wilson 1927, JASA 22, 209).
+    """
+    if compared <= 0:
+        return 0.0
+    n, share, zz = compared, min(1.0, max(0.0, suspicious / compared)), Z_95**2
+    spread = Z_95 * math.sqrt(share * (1 - share) / n + zz / (4 * n**2))
+    return max(0.0, (share + zz / (2 * n) - spread) / (1 + zz / n))
 
 
 def heat_style(share: float) -> str:
