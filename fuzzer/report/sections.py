@@ -291,15 +291,17 @@ def _log(material: Material) -> Iterator[Block]:
 
 
 def _versions(finding: Finding) -> Iterator[Block]:
-    # `bisect` fills these two; a finding that nobody bisected has neither.
-    bad, good = str(getattr(finding, "first_bad", "")), str(getattr(finding, "last_good", ""))
+    """What `bisect` found, oldest release first; the releases it did not find are empty."""
+    found = (
+        ("last release without it", finding.last_good),
+        ("first release that has it", finding.first_bad),
+        ("last release that has it", finding.last_bad),
+        ("first release that is mended", finding.first_good),
+    )
     rows: list[tuple[str, Words]] = [("seen with", (Mono(finding.versions),))]
-    if bad:
-        rows.append(("first release that has it", (Mono(bad),)))
-    if good:
-        rows.append(("last release without it", (Mono(good),)))
+    rows += [(label, (Mono(release),)) for label, release in found if release]
     yield Facts(tuple(rows))
-    if not bad and not good:
+    if len(rows) == 1:
         yield say("Other releases were not tried.")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from fuzzer.findings.finding import Finding
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.report import graphs
 from fuzzer.report.blocks import Code, Facts, Mono, Report, Section, say
@@ -108,17 +107,11 @@ def test_releases_come_from_a_bisection_where_there_was_one(tmp_path: Path) -> N
     plain_one = material(tmp_path)
     assert "Other releases were not tried." in markdown(report(plain_one))
 
-    class Bisected(Finding):
-        first_bad = "2.19.0"
-        last_good = "2.18.1"
-
-    bisected = replace(plain_one, finding=Bisected(**{k: getattr(plain_one.finding, k) for k in FIELDS}))
-    text = markdown(report(bisected))
-    assert "- first release that has it: `2.19.0`" in text and "- last release without it: `2.18.1`" in text
+    finding = plain_one.finding.bisected("tensorflow 2.18.1", "tensorflow 2.19.0", "tensorflow 2.20.0", "")
+    text = markdown(report(replace(plain_one, finding=finding)))
+    assert "- last release without it: `tensorflow 2.18.1`\n- first release that has it: `tensorflow 2.19.0`" in text
+    assert "- last release that has it: `tensorflow 2.20.0`" in text and "is mended" not in text
     assert "not tried" not in text.partition("## Versions affected")[2].partition("## ")[0]
-
-
-FIELDS = tuple(Finding.__dataclass_fields__)
 
 
 # --- what it must not say -----------------------------------------------------------------------------------
