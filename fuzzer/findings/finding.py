@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+LOOKS_FLAKY = "it looks flaky"
+"""What a replay says of a finding that its first run does not show; the screen makes it stand out."""
+
 
 class State(StrEnum):
     """What a person said of a finding. The spelling is stored; never change one."""

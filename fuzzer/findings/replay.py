@@ -14,6 +14,7 @@ from fuzzer.convert import optimised
 from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings.examiner import REPEATS, Examiner
+from fuzzer.findings.finding import LOOKS_FLAKY
 from fuzzer.findings.store import FindingStore
 from fuzzer.oracles.verdict import Verdict
 
@@ -129,7 +130,7 @@ def _one(examiner: Examiner, target: Target) -> Replayed:
 def _in_run(run: int) -> str:
     if run == 1:
         return "in the first fresh run"
-    return f"only in run {run} of {REPEATS}: it looks flaky"
+    return f"only in run {run} of {REPEATS}: {LOOKS_FLAKY}"
 
 
 def _how_bad(verdict: Verdict) -> str:

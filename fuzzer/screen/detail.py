@@ -17,7 +17,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from fuzzer.findings.finding import Finding, State
+from fuzzer.findings.finding import LOOKS_FLAKY, Finding, State
 from fuzzer.findings.hiding import Hidden
 from fuzzer.screen.difference import differences
 from fuzzer.screen.graph import graph
@@ -36,6 +36,8 @@ MAX_CELL = 400
 """Characters of one value in a table of evidence."""
 LATE = ("message", "stack", "log")
 """Evidence that comes after all else where it is long."""
+IN_TITLE = ("frame", "signal")
+"""Evidence that titles of deaths are made of."""
 MAX_ROWS = 200
 MAX_LINE = 200
 """Characters from which a value is long."""
@@ -221,7 +223,7 @@ def _said(finding: Finding, now: datetime | None) -> list[RenderableType]:
     if not remark and finding.state != State.NEW and when:
         remark = f"marked as {finding.state}"
     parts: list[RenderableType] = [Text(one_line(remark) + when, style="cyan")] if remark else []
-    if finding.replayed in ("gone", "changed"):
+    if finding.replayed in ("gone", "changed") or LOOKS_FLAKY in finding.replay_said:
         parts.append(Text(f"last replay: {replayed(finding, now)}", style="yellow"))
     return parts
 
@@ -241,7 +243,7 @@ def replayed(finding: Finding, now: datetime | None) -> str:
 def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableType]:
     """What differs: the evidence of a verdict as a table, lists of records as tables of their own; and what is long.
 
-    The verdict's message is left out where the title says it already.
+    The verdict's message, frame and signal are left out where the title says them already.
     """
     if not isinstance(verdict, dict):
         return _problem("verdict.json is damaged: expected an object."), Text()
@@ -252,7 +254,8 @@ def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableT
         return Group(*said, Text("No evidence was stored with the verdict.", style="dim")), Text()
     long = [k for k in LATE if not _records(tree.get(k)) and len(_value(tree.get(k))) > MAX_LINE]
     late = {k: _end(tree[k]) if k == "log" else tree[k] for k in long}
-    plain = {k: v for k, v in tree.items() if not _records(v) and k not in late}
+    told = {k for k in IN_TITLE if isinstance(tree.get(k), str) and tree[k] in title}
+    plain = {k: v for k, v in tree.items() if not _records(v) and k not in late and k not in told}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
     pairs = [_pairs_table(_flat(plain))] if plain else []
     short = Group(*said, *pairs, *tables)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from fuzzer.findings.finding import LOOKS_FLAKY
 from fuzzer.screen.demo_data import HOSTILE, NOW, VERSIONS, demo_findings, write_files
 from fuzzer.screen.detail import MAX_READ_BYTES, PAGES, page, stamp
 
@@ -161,6 +162,8 @@ def test_a_replay_is_told_with_its_age_and_one_that_failed_stands_out(folder: Pa
     assert "replayed reproduced 0 s ago: signal 11 (SIGSEGV), in run 1" in said and "last replay" not in said
     gone = " ".join(draw(page("difference", replace(again, replayed="gone"), folder, NOW)).split())
     assert "last replay: gone 0 s ago" in gone.split("frame")[0]
+    flaky = replace(again, replay_said=f"signal 11, only in run 3 of 3: {LOOKS_FLAKY}")
+    assert "last replay: reproduced 0 s ago" in " ".join(draw(page("difference", flaky, folder, NOW)).split())
     assert "replayed" not in " ".join(draw(page("difference", FINDING, folder, NOW)).split())
 
 
@@ -175,3 +178,12 @@ def test_an_error_is_not_called_one_error(folder: Path) -> None:
     error = replace(FINDING, kind="converter-error", severity=1.0, unit="error", ulp=0.0, stage="convert")
     shown = draw(page("difference", error, folder, NOW))
     assert "1 error" not in shown and "converter-error at convert" in shown
+
+
+def test_what_the_title_says_is_not_said_again(folder: Path) -> None:
+    verdict = {"message": "", "evidence": {"frame": "tflite::Prepare", "signal": "SIGSEGV", "python": "interpreter.py"}}
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    told = replace(FINDING, title="crash: SIGSEGV in tflite::Prepare")
+    shown = draw(page("difference", told, folder, NOW))
+    assert shown.count("tflite::Prepare") == 1 and "interpreter.py" in shown
+    assert draw(page("difference", replace(FINDING, title="crash"), folder, NOW)).count("tflite::Prepare") == 1
