@@ -38,6 +38,10 @@ LATE = ("message", "stack", "log")
 """Evidence that comes after all else where it is long."""
 IN_TITLE = ("frame", "signal")
 """Evidence that titles of deaths are made of."""
+IN_TABLE = ("actual", "expected", "index", "output", "sample")
+"""Evidence that the table of elements shows."""
+WORDS = {"ratios": "x bound"}
+"""Evidence whose name says too little to a person."""
 MAX_ROWS = 200
 MAX_LINE = 200
 """Characters from which a value is long."""
@@ -189,7 +193,7 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
         parts += _why_hidden(hidden)
     table = differences(folder)
     parts += [table] if table is not None else []
-    short, long = evidence(tree, finding.title) if not problem else (_problem(problem), Text())
+    short, long = evidence(tree, finding.title, table is not None) if not problem else (_problem(problem), Text())
     return Group(*parts, short, _facts(finding, folder, now), long)
 
 
@@ -240,10 +244,11 @@ def replayed(finding: Finding, now: datetime | None) -> str:
     return one_line(f"{finding.replayed} {ago(finding.replayed_at, now)} ago: {finding.replay_said}")
 
 
-def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableType]:
+def evidence(verdict: Any, title: str = "", tabled: bool = False) -> tuple[RenderableType, RenderableType]:
     """What differs: the evidence of a verdict as a table, lists of records as tables of their own; and what is long.
 
-    The verdict's message, frame and signal are left out where the title says them already.
+    The verdict's message, frame and signal are left out where the title says them already, and
+    the worst element where a table of elements stands above (`tabled`; that of a node is not in it).
     """
     if not isinstance(verdict, dict):
         return _problem("verdict.json is damaged: expected an object."), Text()
@@ -255,7 +260,8 @@ def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableT
     long = [k for k in LATE if not _records(tree.get(k)) and len(_value(tree.get(k))) > MAX_LINE]
     late = {k: _end(tree[k]) if k == "log" else tree[k] for k in long}
     told = {k for k in IN_TITLE if isinstance(tree.get(k), str) and tree[k] in title}
-    plain = {k: v for k, v in tree.items() if not _records(v) and k not in late and k not in told}
+    told |= set(IN_TABLE) if tabled and "node" not in tree else set()
+    plain = {WORDS.get(str(k), str(k)): v for k, v in tree.items() if not _records(v) and k not in late and k not in told}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
     pairs = [_pairs_table(_flat(plain))] if plain else []
     short = Group(*said, *pairs, *tables)

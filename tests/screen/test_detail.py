@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -187,3 +188,16 @@ def test_what_the_title_says_is_not_said_again(folder: Path) -> None:
     shown = draw(page("difference", told, folder, NOW))
     assert shown.count("tflite::Prepare") == 1 and "interpreter.py" in shown
     assert draw(page("difference", replace(FINDING, title="crash"), folder, NOW)).count("tflite::Prepare") == 1
+
+
+def test_the_worst_element_is_not_said_again_below_the_table(folder: Path) -> None:
+    worst = {"actual": -7.25, "expected": 1.5, "index": [0], "output": 0, "ratios": {"litert": 31.0}}
+    (folder / "verdict.json").write_text(json.dumps({"message": "", "evidence": worst}))
+    alone = draw(page("difference", FINDING, folder, NOW))
+    assert "expected" in alone and "x bound.litert" in alone
+    arrays = {"sample0_tensorflow_y0": np.float32([1.5]), "sample0_litert_y0": np.float32([-7.25])}
+    np.savez(folder / "tensors.npz", **arrays)
+    tabled = draw(page("difference", FINDING, folder, NOW))
+    assert tabled.count("-7.25") == 1 and "expected" not in tabled and "x bound.litert" in tabled
+    (folder / "verdict.json").write_text(json.dumps({"message": "", "evidence": {**worst, "node": 3}}))
+    assert "expected" in draw(page("difference", FINDING, folder, NOW))  # of the node alone: not in the table
