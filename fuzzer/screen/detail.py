@@ -261,7 +261,8 @@ def evidence(verdict: Any, title: str = "", tabled: bool = False) -> tuple[Rende
     late = {k: _end(tree[k]) if k == "log" else tree[k] for k in long}
     told = {k for k in IN_TITLE if isinstance(tree.get(k), str) and tree[k] in title}
     told |= set(IN_TABLE) if tabled and "node" not in tree else set()
-    plain = {WORDS.get(str(k), str(k)): v for k, v in tree.items() if not _records(v) and k not in late and k not in told}
+    rest = {str(k): v for k, v in tree.items() if not _records(v) and k not in late and k not in told}
+    plain = {WORDS.get(k, k): v for k, v in rest.items()}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
     pairs = [_pairs_table(_flat(plain))] if plain else []
     short = Group(*said, *pairs, *tables)

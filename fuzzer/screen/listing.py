@@ -48,6 +48,8 @@ SIDE_COLUMNS = 90
 """From this width on a row has room for the whole name of a kind."""
 ULP_COLUMN = 110
 """From this width on it has room for the error in ulp too."""
+FULL_TITLES = 140
+"""From this width on a title is only shortened where it has to be: most fit, and rows beside it say it alike."""
 NO_FINDINGS = (
     "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
     "This screen shows what it finds by itself."
@@ -228,7 +230,8 @@ def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidd
         f" {fit(seen(finding.last_seen, now), lay.seen + lay.short, right=True)} ",
         (f"[{SHORT.get(hidden, hidden)}] " if hidden else "", "dim"),
     )
-    text.append(brief_title(finding, max(0, width - text.cell_len), always=lay.short), "dim" if hidden else "")
+    title = brief_title(finding, max(0, width - text.cell_len), always=width < FULL_TITLES)
+    text.append(title, "dim" if hidden else "")
     cut(text, width)
     text.pad_right(max(0, width - text.cell_len))
     if selected:
