@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+LOOKS_FLAKY = "it looks flaky"
+"""What a replay says of a finding that its first run does not show; the screen makes it stand out."""
+
 
 class State(StrEnum):
     """What a person said of a finding. The spelling is stored; never change one."""
@@ -82,6 +85,14 @@ class Finding:
     other_causes: tuple[str, ...] = ()
     """The causes of those titles, and their keys below."""
     other_keys: tuple[str, ...] = ()
+    marked_at: str = ""
+    """When a person last said something of it: ISO 8601, UTC; empty where nobody did."""
+    replayed: str = ""
+    """What the last replay of its sample came to: `reproduced`, `changed`, `gone`; empty where none was run."""
+    replayed_at: str = ""
+    """When: ISO 8601, UTC."""
+    replay_said: str = ""
+    """A sentence of the replay on how often and what was seen."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -103,9 +114,13 @@ class Finding:
                 raise TypeError(f"{key} is of type {kind}")
         return Finding(**known)
 
-    def marked(self, state: State, note: str = "", duplicate_of: str = "") -> Finding:
+    def marked(self, state: State, note: str = "", duplicate_of: str = "", at: str = "") -> Finding:
         """The same finding in another state."""
-        return replace(self, state=state.value, note=note, duplicate_of=duplicate_of)
+        return replace(self, state=state.value, note=note, duplicate_of=duplicate_of, marked_at=at)
+
+    def told_as(self, old: Finding) -> Finding:
+        """A finding of a newer sample with all that was said, replayed and bisected of the older one."""
+        return replace(self, **{name: getattr(old, name) for name in _LATER})
 
     def merged(self, other: Finding) -> Finding:
         """The same finding, which came up under another title; what that one was recognised by is remembered."""
@@ -124,3 +139,10 @@ class Finding:
 def _with(known: tuple[str, ...], text: str, own: str) -> tuple[str, ...]:
     """A list with one more text, where it is neither there nor empty nor the finding's own."""
     return known if not text or text == own or text in known else (*known, text)
+
+
+_LATER = (
+    "state", "note", "duplicate_of", "marked_at", "replayed", "replayed_at", "replay_said",
+    "first_bad", "last_good", "last_bad", "first_good",
+)  # fmt: skip
+"""What events of their own say of a finding; the event that brings a better sample knows nothing of them."""

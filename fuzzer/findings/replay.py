@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from fuzzer.convert import optimised
 from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings.examiner import Examiner
+from fuzzer.findings.finding import LOOKS_FLAKY
 from fuzzer.findings.observing import REPEATS
 from fuzzer.findings.store import FindingStore
 from fuzzer.oracles.verdict import Verdict
@@ -35,6 +37,7 @@ class Replayed:
     target: Target
     result: str
     now: str
+    """How often it was shown, and what."""
 
 
 def targets(crashes: Path, what: str | None) -> list[Target]:
@@ -92,17 +95,48 @@ def replay(chosen: Sequence[Target], limits: Limits | None = None) -> Iterator[R
         zygote.stop()
 
 
+def record(crashes: Path, replayed: Replayed, at: str) -> str:
+    """Journals what became of a finding of `crashes`; what is none of it (a case file, say) is left alone.
+
+    Returns a sentence on why it could not, empty where it could: a replay is worth its answer on a full disk too.
+    """
+    if not replayed.target.title or replayed.result == "skipped":
+        return ""
+    try:
+        store = FindingStore(crashes)
+        store.replayed(replayed.target.name, replayed.result, replayed.now, at)
+        store.rebuild_index()
+    except OSError as refused:
+        return f"not stored: {refused.strerror or refused}"
+    return ""
+
+
 def _one(examiner: Examiner, target: Target) -> Replayed:
     if target.case.conversion.scheme in TFMOT and not optimised.installed():
         return Replayed(target, "skipped", optimised.INSTALL)
-    result = Replayed(target, "gone", "nothing to see")
-    for _ in range(REPEATS):
-        seen = examiner.observe(target.case, target.verdict, fresh=True, patient=True)
+    goal, changed, why = target.verdict, "", ""
+    for run in range(1, REPEATS + 1):
+        seen = examiner.observe(target.case, goal, fresh=True, patient=True)
         if seen.verdict is None:
-            result = result if result.result == "changed" else Replayed(target, "gone", seen.why)
-            continue
-        goal = target.verdict
-        if goal is None or (seen.verdict.kind, seen.verdict.message) == (goal.kind, goal.message):
-            return Replayed(target, "reproduced", f"{seen.verdict.severity:g} {seen.verdict.unit}")
-        result = Replayed(target, "changed", f"{seen.verdict.kind.value}: {seen.verdict.message}")
-    return result
+            why = seen.why
+        elif goal is None or (seen.verdict.kind, seen.verdict.message) == (goal.kind, goal.message):
+            return Replayed(target, "reproduced", f"{_how_bad(seen.verdict)}, {_in_run(run)}")
+        else:
+            changed = f"{seen.verdict.kind.value}: {seen.verdict.message}"
+    if changed:
+        return Replayed(target, "changed", changed)
+    return Replayed(target, "gone", f"0 of {REPEATS} fresh runs showed it: {why or 'nothing to see'}")
+
+
+def _in_run(run: int) -> str:
+    if run == 1:
+        return "in the first fresh run"
+    return f"only in run {run} of {REPEATS}: {LOOKS_FLAKY}"
+
+
+def _how_bad(verdict: Verdict) -> str:
+    if verdict.unit != "signal":
+        return f"{verdict.severity:g} {verdict.unit}"
+    number = int(verdict.severity)
+    name = signal.Signals(number).name if number in {s.value for s in signal.Signals} else "unknown"
+    return f"signal {number} ({name})"

@@ -112,8 +112,7 @@ class FindingStore:
             finding = Finding.from_json(tree)
             old = self._findings.get(finding.id)
             if old is not None:  # what a person said stays said
-                finding = replace(finding, state=old.state, note=old.note, duplicate_of=old.duplicate_of)
-                finding = finding.bisected(old.last_good, old.first_bad, old.last_bad, old.first_good)
+                finding = finding.told_as(old)
             self._findings[finding.id] = finding
         elif event["event"] == "alternative":
             tree, old = event["finding"], self._findings.get(str(event["id"]))
@@ -129,10 +128,14 @@ class FindingStore:
         elif event["event"] == "mark":
             old = self._findings.get(str(event["id"]))
             if old is not None:
-                self._findings[old.id] = old.marked(
-                    State(str(event["state"])), str(event.get("note", "")), str(event.get("duplicate_of", ""))
+                said = (str(event.get(name, "")) for name in ("note", "duplicate_of", "at"))
+                self._findings[old.id] = old.marked(State(str(event["state"])), *said)
+        elif event["event"] == "replayed":
+            old = self._findings.get(str(event["id"]))
+            if old is not None:
+                self._findings[old.id] = replace(
+                    old, replayed=str(event["result"]), replay_said=str(event["said"]), replayed_at=str(event["at"])
                 )
-
         elif event["event"] == "accounts":
             facets = event["facets"]
             if not isinstance(facets, list):
@@ -245,6 +248,10 @@ class FindingStore:
         """Journals what a person says of a finding, and when (ISO 8601). Raises `UserError` for an unknown id."""
         finding = self.get(id_)
         self.journal.append("mark", id=finding.id, state=state.value, note=note, duplicate_of=duplicate_of, at=at)
+
+    def replayed(self, id_: str, result: str, said: str, at: str) -> None:
+        """Journals what a replay came to, and when (ISO 8601). Raises `UserError` for an unknown id, `OSError`."""
+        self.journal.append("replayed", id=self.get(id_).id, result=result, said=said, at=at)
 
     def bisected(self, id_: str, package: str, answers: Mapping[str, object], found: Boundaries) -> None:
         """Journals what each release said (`answers`, by version) and the releases around the defect.

@@ -20,7 +20,7 @@ from fuzzer.findings.hiding import Hider
 from fuzzer.html import Html, document, figure, folded, folded_table, markup, table
 from fuzzer.report.page import moment
 from fuzzer.report.scrub import scrub
-from fuzzer.screen.text import count, duration, heat_cell, percent, severity, urgency
+from fuzzer.screen.text import count, duration, heat_cell, percent, severity, sure_share, urgency
 
 OPEN_TITLES = 50
 OPEN_PATTERNS = 25
@@ -262,7 +262,7 @@ def _cases(shot: Snapshot, scheme: str) -> int:
 def _share(cells: Iterable[Cell]) -> float:
     given = list(cells)
     compared = sum(cell.compared for cell in given)
-    return sum(cell.suspicious for cell in given) / compared if compared else -1.0
+    return sure_share(compared, sum(cell.suspicious for cell in given)) if compared else -1.0
 
 
 def _cell(cell: Cell | None) -> str:

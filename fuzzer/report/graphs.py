@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fuzzer.convert.flatbuffer import Flat, FlatOp, FlatTensor, read
-from fuzzer.oracles.verdict import Verdict
+from fuzzer.oracles.verdict import Stage, Verdict
 from fuzzer.report.drawing import Box
 from fuzzer.report.material import Material
 from fuzzer.report.scrub import scrub
@@ -61,7 +61,7 @@ def before(material: Material) -> Graph:
 def after(material: Material) -> tuple[Graph, str]:
     """The flatbuffer's main sub-graph, and a sentence on why there is none (empty where there is)."""
     if not material.content:
-        return ([], []), "No flatbuffer was kept: the finding dies or fails before there is one."
+        return ([], []), _none_kept(material.finding.stage)
     try:
         flat = read(material.content)
         graph = _flat_graph(flat, _guilty_operators(material, flat))
@@ -165,3 +165,10 @@ def _list(value: Any) -> list[Any]:
 def _tidy(box: Box) -> Box:
     lines = tuple(line for line in map(scrub, box.lines) if line)
     return Box(box.key, scrub(box.name), lines, box.role)
+
+
+def _none_kept(stage: str) -> str:
+    """Why there is no flatbuffer: before its conversion has ended there is none, afterwards a death takes it along."""
+    if stage in (Stage.BUILD, Stage.REFERENCE, Stage.CONVERT):
+        return "No flatbuffer was kept: the finding dies or fails before there is one."
+    return "No flatbuffer was kept. The script writes it anew each time, before the defect shows."

@@ -14,6 +14,7 @@ from pygments.lexers import PythonLexer
 from fuzzer import __version__
 from fuzzer.case import RUNTIMES
 from fuzzer.html import Html, document, figure, folded, markup, table
+from fuzzer.oracles.verdict import DEATHS, Kind
 from fuzzer.report import graphs, kernels
 from fuzzer.report.blocks import Block, Code, Facts, Grid, Mono, Paragraph, Section, Words
 from fuzzer.report.drawing import draw
@@ -21,7 +22,7 @@ from fuzzer.report.material import Array, Material
 from fuzzer.report.points import by_element, scatter
 from fuzzer.report.scrub import scrub
 from fuzzer.report.sections import report
-from fuzzer.screen.text import parse_time, severity
+from fuzzer.screen.text import ALONE, parse_time, severity
 
 WORST_ROWS = 12
 """Elements listed, the largest errors first."""
@@ -73,7 +74,7 @@ def page(material: Material) -> str:
     sections = [drawn[key] for key in keys if drawn[key][1]]
     badges = [
         _badge(finding.kind, bad=True),
-        _badge(severity(finding.severity, finding.unit)),
+        *([_badge(severity(finding.severity, finding.unit))] if finding.unit != ALONE else []),
         _badge(finding.state),
         *map(_badge, finding.runtimes),
     ]
@@ -191,8 +192,14 @@ def element(index: object, shape: tuple[int, ...]) -> int | None:
     return place
 
 
+NUMBERLESS = frozenset({*DEATHS, Kind.CONVERTER_ERROR, Kind.ALLOCATE_ERROR, Kind.INVOKE_ERROR})
+"""Kinds that end before there is a number: nobody misses the plots."""
+
+
 def _numbers(material: Material) -> str:
     found = numbers(material)
+    if found is None and material.finding.kind in NUMBERLESS:
+        return ""
     if found is None:
         why = "no runtime gave numbers, or none were kept"
         if any(f"_{runtime}_" in name for name in material.tensors for runtime in RUNTIMES):

@@ -19,7 +19,7 @@ from fuzzer.oracles.verdict import DEATHS, RELATION, SPECIAL_OPERANDS, TOLERANCE
 from fuzzer.report import kernels, system, words
 from fuzzer.report.blocks import Block, Code, Facts, Grid, Mono, Paragraph, Report, Section, Words, clean, say
 from fuzzer.report.material import Material
-from fuzzer.screen.text import number, severity
+from fuzzer.screen.text import ALONE, number, severity
 
 LOG_LINES = 60
 """Of a log the end, which is where a process died."""
@@ -127,7 +127,8 @@ def _happens(material: Material) -> Iterator[Block]:
     message = str(evidence.get("message", "")).strip()
     if message:
         yield Code(_head(message, LOG_LINES))
-    rows: list[tuple[str, Words]] = [] if verdict.kind in DEATHS else [("Severity", (_severity(finding),))]
+    said = verdict.kind in DEATHS or finding.unit == ALONE  # above: what it died of, what the error says
+    rows: list[tuple[str, Words]] = [] if said else [("Severity", (_severity(finding),))]
     rows.append(("Conversion", ("scheme ", Mono(finding.quantisation), " from ", Mono(finding.entry))))
     switches = material.case.conversion.switches if material.case is not None else {}
     if switches:

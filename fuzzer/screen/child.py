@@ -25,11 +25,7 @@ GRACE_S = 2.0
 """Between asking a process to end and killing it."""
 MAX_PART_BYTES = 64 * 1024
 """Of a line without an end this much is kept."""
-# A launcher, because code between fork and exec is not safe in a process with threads. The kernel kills the
-# process when the thread that started it dies (prctl(2): PR_SET_PDEATHSIG is 1), which execve(2) keeps.
-_LAUNCH = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); os.execv(sys.argv[1], sys.argv[1:])"
-)
+_GUARD = Path(__file__).with_name("guard.py")
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ def run(arguments: Sequence[str], life: Life, limit_s: float, *, ours: bool = Tr
         scratch = stack.enter_context(folder)
         errors = stack.enter_context(tempfile.TemporaryFile()) if apart else subprocess.STDOUT
         process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, sys.executable, "-u", *arguments],
+            [sys.executable, "-I", str(_GUARD), str(os.getpid()), scratch, sys.executable, "-u", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

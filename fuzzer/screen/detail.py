@@ -17,14 +17,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from fuzzer.findings.finding import Finding
+from fuzzer.findings.finding import LOOKS_FLAKY, Finding, State
 from fuzzer.findings.hiding import Hidden
 from fuzzer.screen.difference import differences
 from fuzzer.screen.graph import graph
 from fuzzer.screen.job_page import issue_text, job_page
 from fuzzer.screen.jobs import Job
 from fuzzer.screen.lines import line
-from fuzzer.screen.text import ago, kind_style, many_lines, number, one_line, severity, ulps
+from fuzzer.screen.text import ALONE, ago, kind_style, many_lines, number, one_line, severity, ulps
 
 PAGES = ("difference", "report", "graph", "repro.py", "log", "jobs")
 REPORT, JOBS = PAGES.index("report"), PAGES.index("jobs")
@@ -36,6 +36,12 @@ MAX_CELL = 400
 """Characters of one value in a table of evidence."""
 LATE = ("message", "stack", "log")
 """Evidence that comes after all else where it is long."""
+IN_TITLE = ("frame", "signal")
+"""Evidence that titles of deaths are made of."""
+IN_TABLE = ("actual", "expected", "index", "output", "sample")
+"""Evidence that the table of elements shows."""
+WORDS = {"ratios": "x bound"}
+"""Evidence whose name says too little to a person."""
 MAX_ROWS = 200
 MAX_LINE = 200
 """Characters from which a value is long."""
@@ -106,12 +112,12 @@ def page(
 ) -> RenderableType:
     """One page of a finding. Never raises for what is in the folder.
 
-    `hidden` says why it is off the main list; `jobs` are those of this finding in this session, the latest first.
+    `hidden` says why it is off the main list; `jobs` are those of this session, the latest first.
     """
     try:
         if name == PAGES[JOBS]:
-            return job_page(jobs)
-        if name == PAGES[REPORT] and (written := issue_text(jobs)):
+            return job_page(jobs, finding.id)
+        if name == PAGES[REPORT] and (written := issue_text([job for job in jobs if job.id == finding.id])):
             return _source(Content(written), "markdown")
         if not folder.is_dir():
             return _gone(finding, folder, now)
@@ -159,7 +165,7 @@ def _gone(finding: Finding, folder: Path, now: datetime | None) -> RenderableTyp
         "finds a smaller case under this title writes it anew."
     )
     head = [Text(one_line(finding.title), style="bold"), _problem(said), Text(left)]
-    return Group(*head, *_said(finding), _facts(finding, folder, now))
+    return Group(*head, *_said(finding, now), _facts(finding, folder, now))
 
 
 def _graph(folder: Path, blame: str) -> RenderableType:
@@ -182,21 +188,21 @@ def _difference(finding: Finding, folder: Path, now: datetime | None, hidden: Hi
         Text(one_line(finding.title), style="bold"),
         _headline(finding),
     ]
-    parts += _said(finding)
+    parts += _said(finding, now)
     if hidden is not None:
         parts += _why_hidden(hidden)
     table = differences(folder)
     parts += [table] if table is not None else []
-    short, long = evidence(tree, finding.title) if not problem else (_problem(problem), Text())
+    short, long = evidence(tree, finding.title, table is not None) if not problem else (_problem(problem), Text())
     return Group(*parts, short, _facts(finding, folder, now), long)
 
 
 def _headline(finding: Finding) -> Text:
     """What it is, where, whose fault, and what was said of it."""
     text = line(
-        (severity(finding.severity, finding.unit), "bold"),
+        (severity(finding.severity, finding.unit) if finding.unit != ALONE else "", "bold"),
         f", {ulps(finding.ulp)}" if finding.ulp > 0 else "",
-        " ",
+        " " if finding.unit != ALONE else "",
         (finding.kind, kind_style(finding.kind)),
         f" at {finding.stage}",
         f" on {', '.join(finding.runtimes)}" if finding.runtimes else "",
@@ -214,9 +220,16 @@ def _why_hidden(hidden: Hidden) -> list[RenderableType]:
     return [*parts, Text(one_line(hidden.link), style="cyan")] if hidden.link else parts
 
 
-def _said(finding: Finding) -> list[RenderableType]:
-    """What a person has said of it, if anything."""
-    return [Text(one_line(_remark(finding)), style="cyan")] if finding.note or finding.duplicate_of else []
+def _said(finding: Finding, now: datetime | None) -> list[RenderableType]:
+    """What a person has said of it, and a replay that did not show it, where there is any."""
+    remark = _remark(finding)
+    when = f" ({ago(finding.marked_at, now)} ago)" if finding.marked_at else ""
+    if not remark and finding.state != State.NEW and when:
+        remark = f"marked as {finding.state}"
+    parts: list[RenderableType] = [Text(one_line(remark) + when, style="cyan")] if remark else []
+    if finding.replayed in ("gone", "changed") or LOOKS_FLAKY in finding.replay_said:
+        parts.append(Text(f"last replay: {replayed(finding, now)}", style="yellow"))
+    return parts
 
 
 def _remark(finding: Finding) -> str:
@@ -224,10 +237,18 @@ def _remark(finding: Finding) -> str:
     return copy + (f"note: {finding.note}" if finding.note else "")
 
 
-def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableType]:
+def replayed(finding: Finding, now: datetime | None) -> str:
+    """The last replay in a sentence: `reproduced 3 min ago: signal 11 (SIGSEGV), in the first fresh run`."""
+    if not finding.replayed:
+        return ""
+    return one_line(f"{finding.replayed} {ago(finding.replayed_at, now)} ago: {finding.replay_said}")
+
+
+def evidence(verdict: Any, title: str = "", tabled: bool = False) -> tuple[RenderableType, RenderableType]:
     """What differs: the evidence of a verdict as a table, lists of records as tables of their own; and what is long.
 
-    The verdict's message is left out where the title says it already.
+    The verdict's message, frame and signal are left out where the title says them already, and
+    the worst element where a table of elements stands above (`tabled`; that of a node is not in it).
     """
     if not isinstance(verdict, dict):
         return _problem("verdict.json is damaged: expected an object."), Text()
@@ -238,7 +259,10 @@ def evidence(verdict: Any, title: str = "") -> tuple[RenderableType, RenderableT
         return Group(*said, Text("No evidence was stored with the verdict.", style="dim")), Text()
     long = [k for k in LATE if not _records(tree.get(k)) and len(_value(tree.get(k))) > MAX_LINE]
     late = {k: _end(tree[k]) if k == "log" else tree[k] for k in long}
-    plain = {k: v for k, v in tree.items() if not _records(v) and k not in late}
+    told = {k for k in IN_TITLE if isinstance(tree.get(k), str) and tree[k] in title}
+    told |= set(IN_TABLE) if tabled and "node" not in tree else set()
+    rest = {str(k): v for k, v in tree.items() if not _records(v) and k not in late and k not in told}
+    plain = {WORDS.get(k, k): v for k, v in rest.items()}
     tables = [_records_table(str(k), v) for k, v in tree.items() if _records(v)]
     pairs = [_pairs_table(_flat(plain))] if plain else []
     short = Group(*said, *pairs, *tables)
@@ -301,16 +325,18 @@ def _records_table(name: str, records: list[dict[str, Any]]) -> RenderableType:
 
 
 def _facts(finding: Finding, folder: Path, now: datetime | None) -> Table:
-    """Everything the index knows of a finding."""
+    """What the index knows of a finding."""
     nodes = f"{finding.nodes} node{'' if finding.nodes == 1 else 's'}"
     smaller = f"minimised to {nodes}" if finding.minimised else "not minimised yet (key m)"
     rate = f"{finding.reproduced} of {finding.repeats} fresh runs" if finding.repeats else "not replayed yet (key r)"
+    again = [("replayed", replayed(finding, now))] if finding.replayed else []
     rows = [
         ("ops", " > ".join(finding.ops)),
         ("patterns", ", ".join(finding.patterns)),
         ("converted", f"{finding.quantisation} from {finding.entry}, {', '.join(finding.dtypes)}"),
         ("runtimes", ", ".join(finding.runtimes)),
         ("reproduced", rate),
+        *again,
         (
             "seen",
             f"{number(finding.count)} time{'' if finding.count == 1 else 's'}, "

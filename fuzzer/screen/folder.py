@@ -43,9 +43,12 @@ class FolderSource:
 
     def findings(self) -> Sequence[Finding]:
         """All findings, re-read. Raises `UserError` when the folder has gone, `OSError` when it can't be read."""
+        self._check_there()
+        return self._store.findings()
+
+    def _check_there(self) -> None:
         if not self._crashes.is_dir():
             raise UserError(f"{self._crashes} is gone; what was read before is still shown, q quits")
-        return self._store.findings()
 
     def unread(self) -> str:
         """How many lines of the journal are left out, and why."""
@@ -69,8 +72,13 @@ class FolderSource:
     # --- writing ------------------------------------------------------------------------------------------
 
     def mark(self, id: str, state: State, note: str, duplicate_of: str = "") -> None:
-        """Journals what a person says, and brings the index up to date."""
-        self._store.mark(id, state, note, duplicate_of, self._now().isoformat(timespec="seconds"))
+        """Journals what a person says, and brings the index up to date. Raises `UserError` where it can't."""
+        self._check_there()
+        try:
+            self._store.mark(id, state, note, duplicate_of, self._now().isoformat(timespec="seconds"))
+        except OSError as refused:
+            reason = f"{self._store.journal.path} can't be written ({refused.strerror or refused})"
+            raise UserError(f"{reason}; all is as it was") from refused
         try:
             self._store.rebuild_index()
         except OSError as refused:
@@ -92,7 +100,8 @@ class FolderSource:
         script = self.files(id) / "repro.py"
         if not script.is_file():
             raise UserError(f"{script} is missing")
-        ended = child.run([str(script)], life, REPRO_LIMIT_S, ours=False)
+        # What it says on stderr comes after what it prints: TensorFlow's warnings would bury the answer.
+        ended = child.run([str(script)], life, REPRO_LIMIT_S, ours=False, apart=True)
         if ended.why == "late":
             raise UserError(f"repro.py did not end within {REPRO_LIMIT_S:.0f} s and was killed: it hangs")
         _check_stopped(ended)

@@ -23,16 +23,22 @@ NONE = (
 )
 
 
-def job_page(jobs: Sequence[Job]) -> RenderableType:
-    """The jobs of one finding, the latest first."""
-    if not jobs:
-        return Text(NONE, style="dim")
-    return Group(*(part for job in jobs for part in _job(job)))
+def job_page(jobs: Sequence[Job], id: str) -> RenderableType:
+    """The jobs of the finding `id` with what they printed, then a line for each of the others; the latest first."""
+    here = [part for job in jobs if job.id == id for part in _job(job)] or [Text(NONE, style="dim")]
+    others = [_state(job).append(f" {one_line(job.title)}", "dim") for job in jobs if job.id != id]
+    if others:
+        here += [Text("\nof other findings:", style="dim"), *others]
+    return Group(*here)
 
 
 def _job(job: Job) -> list[RenderableType]:
     parts: list[RenderableType] = [_state(job)]
     lines = list(job.life.lines)
+    if job.verb == REPORT and job.outcome is not None and not job.failed:
+        return [*parts, Text("page 2 shows it", style="dim"), Text()]
+    if lines and job.outcome == lines[-1]:
+        lines.pop()  # our jobs end by printing their outcome, which stands above already
     if len(lines) > SHOWN_LINES:
         parts.append(Text(f"(the last {SHOWN_LINES} of {len(lines)} lines)", style="dim"))
     shown = lines[-SHOWN_LINES:]
@@ -45,7 +51,7 @@ def _job(job: Job) -> list[RenderableType]:
 def _state(job: Job) -> Text:
     text = Text(f"{job.verb}: ", "bold")
     if job.outcome is None:
-        return text.append("running; it has printed:" if job.started else "waiting", "cyan")
+        return text.append("running" if job.started else "waiting", "cyan")
     said = f"{one_line(job.outcome)} (took {span(job.ended - job.started)})"
     return text.append(said, "yellow" if job.failed else "green")
 

@@ -76,10 +76,9 @@ class Jobs:
         """Jobs that have not started."""
         return len(self._waiting)
 
-    def of(self, id: str) -> list[Job]:
-        """The jobs of one finding, the latest first: waiting, running, ended."""
-        alive = [*reversed(self._waiting), *([self.current] if self.current else [])]
-        return [job for job in (*alive, *reversed(self.ended)) if job.id == id]
+    def all(self) -> list[Job]:
+        """Every job of the session, the latest first: waiting, running, ended."""
+        return [*reversed(self._waiting), *([self.current] if self.current else []), *reversed(self.ended)]
 
     def add(self, job: Job) -> bool:
         """Queues a job unless the same is running or queued already; says whether it did."""

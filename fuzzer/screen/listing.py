@@ -12,6 +12,7 @@ from rich.text import Text
 
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.hiding import SHORT, count_line
+from fuzzer.screen.brief import brief_title
 from fuzzer.screen.lines import cut, line
 from fuzzer.screen.text import (
     ago,
@@ -41,12 +42,14 @@ SORTS: dict[str, Callable[[Finding], Any]] = {
 STATE_STYLES = {
     "new": "bold", "known": "dim", "reported": "cyan", "duplicate": "dim", "fixed": "green", "flaky": "magenta",
 }  # fmt: skip
-STAGE_TELLS = ("crash", "hang", "out-of-memory")
-"""Kinds that may happen at any stage, so that the stage belongs to what a row says."""
+STATES_SHORT = {"reported": "filed", "duplicate": "dup"}
+"""States in five cells, for small terminals."""
 SIDE_COLUMNS = 90
 """From this width on a row has room for the whole name of a kind."""
 ULP_COLUMN = 110
 """From this width on it has room for the error in ulp too."""
+FULL_TITLES = 140
+"""From this width on a title is only shortened where it has to be: most fit, and rows beside it say it alike."""
 NO_FINDINGS = (
     "No findings yet.\nStart a campaign in another terminal:  python -m fuzzer --minutes 10\n"
     "This screen shows what it finds by itself."
@@ -137,25 +140,33 @@ def _holds(finding: Finding, words: list[str]) -> bool:
 def caption(view: View, shown: int, findings: Sequence[Finding], width: int, hiding: Hiding | None = None) -> Text:
     """One line above the list: how many, filtered and sorted how, and how many are hidden."""
     off = hiding or {}
+    text = _shown(view, shown, findings, off, wordy=True)
+    count = sum(f.id in off for f in findings)
+    if text.cell_len + len(f"  +{count} hidden (h)") > width:
+        text = _shown(view, shown, findings, off, wordy=False)
+    forms: tuple[str, ...] = ()
+    if view.hidden and off:
+        forms = ("with those hidden by default (h)", f"with {count} hidden ones (h)", f"+{count} hidden")
+    elif left_out := count_line((off.get(f.id, "") for f in findings), "h shows them"):
+        forms = (left_out, f"{count} hidden (h shows them)", f"{count} hidden (h)", f"{count} hidden")
+    if forms:
+        fits = (form for form in forms if text.cell_len + 2 + len(form) <= width)
+        text.append(f"  {next(fits, forms[-1])}", "yellow")
+    return cut(text, width)
+
+
+def _shown(view: View, shown: int, findings: Sequence[Finding], off: Hiding, *, wordy: bool) -> Text:
+    """How many are shown of how many, in which order, through which filters."""
     total = sum(view.hidden or f.id not in off for f in findings)
     number = f"{shown} of {total}" if view.filtered else f"{total}"
     text = line((f"{number} finding{'s' if total != 1 else ''}", "bold"), (f" by {view.sort}", ""))
     for name, value in (("state", view.state), ("kind", view.kind), ("search", view.search)):
         if value:
-            text.append(f"  {name} {one_line(value)}", "bold reverse")
+            text.append(f"  {f'{name} ' if wordy else ''}{one_line(value)}", "bold reverse")
     if view.filtered:
-        text.append("  Esc shows all", "dim")
-    else:
-        counts = Counter(f.state for f in findings if view.hidden or f.id not in off)
-        text.append("  " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s]), "dim")
-    if view.hidden and off:
-        text.append("  with those hidden by default (h)", "yellow")
-    elif left_out := count_line((off.get(f.id, "") for f in findings), "h shows them"):
-        count = sum(f.id in off for f in findings)
-        forms = (left_out, f"{count} hidden (h shows them)", f"{count} hidden (h)")
-        fits = (form for form in forms if text.cell_len + 2 + len(form) <= width)
-        text.append(f"  {next(fits, forms[-1])}", "yellow")
-    return cut(text, width)
+        return text.append("  Esc shows all" if wordy else "  Esc: all", "dim")
+    counts = Counter(f.state for f in findings if view.hidden or f.id not in off)
+    return text.append("  " + ", ".join(f"{counts[s]} {s}" for s in State if counts[s]), "dim")
 
 
 def why_empty(view: View, findings: Sequence[Finding]) -> str:
@@ -175,7 +186,7 @@ class Layout:
     count: int
     state: int
     seen: int
-    """Of each of the two: when it was seen first, and last."""
+    """Of each of the two: when it was seen first, and last. Under the short head `1st last` one has a cell more."""
 
     @property
     def short(self) -> bool:
@@ -187,7 +198,7 @@ def layout(width: int) -> Layout:
     """The columns of a list that wide. On 80 cells half of them are left for the title."""
     if width >= SIDE_COLUMNS:
         return Layout(10, 8 if width >= ULP_COLUMN else 0, 15, 5, 9, 6)
-    return Layout(9, 0, 7, 4, 9, 4)
+    return Layout(9, 0, 7, 4, 5, 3)
 
 
 def columns(width: int) -> Text:
@@ -196,7 +207,7 @@ def columns(width: int) -> Text:
     ulp = f"{'ulp':>{lay.ulp}}" if lay.ulp else ""
     count = "seen" if lay.short else "count"
     head = f"  {'severity':>{lay.severity}}{ulp} {'kind':<{lay.kind}} {count:>{lay.count}} "
-    seen = f"{'first':>{lay.seen}} {'last':>{lay.seen}}" if not lay.short else " 1st last"
+    seen = f"{'first':>{lay.seen}} {'last':>{lay.seen}}" if not lay.short else "1st last"
     return cut(line((f"{head}{'state':<{lay.state}} {seen} title", "dim underline")), width)
 
 
@@ -214,12 +225,13 @@ def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidd
         " ",
         (fit(kind, lay.kind), kind_style(finding.kind)),
         f" {fit(short_count(finding.count), lay.count, right=True)} ",
-        (fit(state_cell(finding), lay.state), STATE_STYLES.get(finding.state, "")),
+        (fit(state_cell(finding, lay.short), lay.state), STATE_STYLES.get(finding.state, "")),
         f" {fit(seen(finding.first_seen, now), lay.seen, right=True)}",
-        f" {fit(seen(finding.last_seen, now), lay.seen, right=True)} ",
+        f" {fit(seen(finding.last_seen, now), lay.seen + lay.short, right=True)} ",
         (f"[{SHORT.get(hidden, hidden)}] " if hidden else "", "dim"),
-        (short_title(finding), "dim" if hidden else ""),
     )
+    title = brief_title(finding, max(0, width - text.cell_len), always=width < FULL_TITLES)
+    text.append(title, "dim" if hidden else "")
     cut(text, width)
     text.pad_right(max(0, width - text.cell_len))
     if selected:
@@ -227,18 +239,14 @@ def row(finding: Finding, width: int, now: datetime | None, selected: bool, hidd
     return text
 
 
-def state_cell(finding: Finding) -> str:
-    """The state; of a new finding that not every fresh run showed, how many did: `new 2/3`."""
+def state_cell(finding: Finding, short: bool = False) -> str:
+    """The state; of a new finding that not every fresh run showed, how many did: `new 2/3`, `2/3` in short.
+
+    One that its last replay did not show any more is `gone?`: a person decides whether that is fixed or flaky.
+    """
+    if finding.state == State.NEW and finding.replayed == "gone":
+        return "gone?"
     if finding.state == State.NEW and finding.reproduced < finding.repeats:
-        return f"{finding.state} {finding.reproduced}/{finding.repeats}"
-    return finding.state
-
-
-def short_title(finding: Finding) -> str:
-    """The title without what the other columns say: the kind, and the stage where the kind tells it."""
-    title = one_line(finding.title)
-    for words in (f"{finding.kind} in {finding.stage}: ", f"{finding.kind}: "):
-        if title.startswith(words) and len(title) > len(words):
-            said = f"{finding.stage}: " if finding.kind in STAGE_TELLS and finding.stage in words else ""
-            return said + title.removeprefix(words)
-    return title
+        share = f"{finding.reproduced}/{finding.repeats}"
+        return share if short else f"{finding.state} {share}"
+    return STATES_SHORT.get(finding.state, finding.state) if short else finding.state

@@ -23,6 +23,7 @@ from fuzzer.screen.text import (
     short_severity,
     span,
     sparkline,
+    sure_share,
 )
 
 SCHEME_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8")
@@ -74,14 +75,14 @@ def statistics(snapshot: Snapshot | None, width: int, rows: int) -> Lines:
         return [cut(line(("No case has been compared yet.", "dim")), width)]
     right_width = RIGHT_WIDTH_WIDE if width >= WIDE else RIGHT_WIDTH
     if width < right_width + 40:
-        return (heat_map(snapshot, width, rows) if width >= 40 else others(snapshot, width))[:rows]
+        return (heat_map(snapshot, width, rows) if width >= 40 else others(snapshot, width, rows))[:rows]
     left_width = width - right_width - 3
     below = [discovery(snapshot, width, with_findings=width < WIDE)]
     if width < WIDE and rows >= TALL:
         below.append(_one_row(kinds(snapshot, 10_000)[0], width))
     rows -= len(below)
     left = heat_map(snapshot, left_width, rows, worst=width >= WIDE)
-    right = others(snapshot, right_width) if width >= WIDE else runtimes(snapshot, right_width)
+    right = others(snapshot, right_width, rows) if width >= WIDE else runtimes(snapshot, right_width)
     return beside(left, right[:rows], left_width) + below
 
 
@@ -105,12 +106,13 @@ def heat_map(snapshot: Snapshot, width: int, rows: int, *, worst: bool = False) 
     if name_width < MIN_NAME:
         cell_width = max(TINY_CELL, min(8, (width - LEAST_NAME) // max(1, len(schemes))))
         name_width = max(LEAST_NAME, min(28, width - cell_width * len(schemes)))
-    label = "suspicious share, worst" if worst else "suspicious share" if name_width >= MIN_NAME else "suspicious %"
+    labels = ("suspicious share, worst", "share, worst") if worst else ("suspicious share", "suspicious %")
+    label = labels[0] if len(labels[0]) <= name_width else labels[1]
     head = line((fit(label, name_width), "dim"))
     for scheme in schemes:
         name = scheme if len(scheme) < cell_width else NARROW_NAMES.get(scheme, scheme)[: cell_width - 1]
         head.append(" " + fit(name, cell_width - 1, right=True), "bold")
-    ranked = sorted(grid, key=lambda p: (-_share(grid[p]), p))
+    ranked = sorted(grid, key=lambda p: (-_sure_share(grid[p]), p))
     # One row says how many patterns did not fit; hiding one pattern to say so would be silly.
     shown = ranked if len(ranked) <= rows - 1 else ranked[: max(0, rows - 2)]
     lines = [cut(head, width)]
@@ -126,9 +128,8 @@ def _schemes(grid: dict[str, dict[str, Cell]]) -> list[str]:
     return [s for s in SCHEME_ORDER if s in seen] + sorted(seen.difference(SCHEME_ORDER))
 
 
-def _share(row: dict[str, Cell]) -> float:
-    compared = sum(c.compared for c in row.values())
-    return sum(c.suspicious for c in row.values()) / compared if compared else 0.0
+def _sure_share(row: dict[str, Cell]) -> float:
+    return sure_share(sum(c.compared for c in row.values()), sum(c.suspicious for c in row.values()))
 
 
 def _heat_row(name: str, row: dict[str, Cell], schemes: list[str], name_width: int, width: int, worst: bool) -> Text:
@@ -157,13 +158,13 @@ def _rest_row(rest: list[dict[str, Cell]], schemes: list[str], name_width: int, 
     return text
 
 
-def others(snapshot: Snapshot, width: int) -> Lines:
-    """By runtime, by kind and over time: one narrow column."""
+def others(snapshot: Snapshot, width: int, rows: int) -> Lines:
+    """By runtime, by kind and over time: one narrow column, with the worst divergences where there is room for any."""
     lines = runtimes(snapshot, width)
     lines.append(_growth("findings", [n for _, _, _, n, _ in snapshot.history], width))
     if width >= RIGHT_WIDTH_WIDE:
         lines += kinds(snapshot, width)
-        if snapshot.worst:
+        if snapshot.worst and len(lines) + 1 < rows:
             lines += [heading("worst divergences", width), *worst_lines(snapshot, width, 3)]
     return lines
 

@@ -38,7 +38,12 @@ KIND_STYLES = {
     "metamorphic": "yellow",
     "nan-propagation": "bright_yellow",
 }
-UNIT_SHORT = {"elements": "elem", "bytes": "B", "relative": "rel", "absolute": "abs", "outputs": "out"}
+UNIT_SHORT = {
+    "elements": "elem", "bytes": "B", "relative": "rel", "absolute": "abs", "outputs": "out", "tensors": "tens",
+    "% of the range": "%",
+}  # fmt: skip
+ALONE = "error"
+"""A unit that says all: there is always one of it."""
 KIND_SHORT = {
     "out-of-memory": "oom",
     "calibration": "calib",
@@ -52,6 +57,8 @@ KIND_SHORT = {
 """Kinds in seven cells, for small terminals."""
 HEAT = ((0.10, "bold white on dark_red"), (0.02, "bold black on orange3"), (0.0, "black on khaki3"))
 """Share of suspicious cases from which a cell takes the style; exactly zero stays plain."""
+Z_95 = 1.96
+"""Standard deviations that hold 95 % of a normal distribution."""
 # Colour sequences, title and link sequences, and two-byte escapes, as a native log may hold them.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
@@ -121,7 +128,11 @@ def ago(iso: str, now: datetime | None) -> str:
 
 
 def short_ago(iso: str, now: datetime | None) -> str:
-    """`ago` in at most four cells: `3m`, `12h`, `400d`."""
+    """`ago` in at most three cells: `3m`, `12h`, `99d`, `57w`, `3y`."""
+    time = parse_time(iso)
+    days = (now - time).days if time is not None and now is not None else 0
+    if days >= 100:
+        return f"{days // 7}w" if days < 700 else f"{days // 365}y"
     return ago(iso, now).replace(" min", "m").replace(" ", "")
 
 
@@ -176,7 +187,14 @@ def severity(value: float, unit: str) -> str:
         return f"{number(value / 1024)} GB"
     if unit.startswith("x "):
         return f"{number(value)}{one_line(unit)}"
+    if value == 1:
+        return ALONE if unit == ALONE else f"1 {_singular(one_line(unit))}".strip()
     return f"{number(value)} {one_line(unit)}".strip()
+
+
+def _singular(unit: str) -> str:
+    """`steps` of one step is `step`; single letters (`s`, seconds) and other words stay."""
+    return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit
 
 
 def ulps(value: float) -> str:
@@ -197,6 +215,8 @@ def short_severity(value: float, unit: str) -> str:
         shown = f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
     if unit.startswith("x "):
         return f"{shown}x"
+    if value == 1:
+        return ALONE if unit == ALONE else f"1 {UNIT_SHORT.get(unit) or _singular(one_line(unit))}".strip()
     return f"{shown} {one_line(UNIT_SHORT.get(unit, unit))}".strip()
 
 
@@ -217,9 +237,30 @@ def kind_rank(kind: str) -> int:
     return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
 
 
-def urgency(kind: str, unit: str, value: float) -> tuple[int, str, float]:
-    """Sort key, most urgent first. Numbers are only compared within one kind and unit."""
-    return kind_rank(kind), unit, -value if value == value else 0.0
+def urgency(kind: str, unit: str, value: float) -> tuple[int, float, str, float]:
+    """Sort key, most urgent first. Beyond `lost` numbers are only compared within one kind and unit."""
+    size = value if value == value else 0.0
+    return kind_rank(kind), -lost(unit, size), unit, -size
+
+
+def lost(unit: str, value: float) -> float:
+    """What share of a format's digits an error takes, so that units can be compared: 1 is all of them; 0 unknown.
+
+    The logarithm of the error, in what rounding explains, over that of the whole range: 255 steps of int8 or 65,535 of
+    int16; 2^23 units in the last place of a float32 (IEEE 754: 24 bits of significand) for bounds, relative and
+    absolute errors. An error beyond the range counts more than 1.
+    """
+    if unit == "steps":
+        times, whole = value, 255.0 if value <= 255 else 65535.0
+    elif unit == "% of the range":
+        times, whole = value / 100 * 255, 255.0
+    elif unit == "x bound":
+        times, whole = value, 2.0**23
+    elif unit in ("relative", "absolute"):
+        times, whole = value * 2.0**23, 2.0**23
+    else:
+        return 0.0
+    return math.log(min(times, 1e300)) / math.log(whole) if times > 1 else 0.0
 
 
 def kind_style(kind: str) -> str:
@@ -251,6 +292,18 @@ def sparkline(values: Sequence[float], width: int, *, log: bool = False) -> str:
     if not top:
         return " " * len(clean)
     return "".join(" " if not v else BARS[min(7, int(v / top * 7.999))] for v in clean)
+
+
+def sure_share(compared: int, suspicious: int) -> float:
+    """The share that is suspicious at least, to rank by: one of one is no reason to stand above 30 of 60.
+
+    The lower end of Wilson's 95 % interval (Wilson 1927, JASA 22, 209).
+    """
+    if compared <= 0:
+        return 0.0
+    n, share, zz = compared, min(1.0, max(0.0, suspicious / compared)), Z_95**2
+    spread = Z_95 * math.sqrt(share * (1 - share) / n + zz / (4 * n**2))
+    return max(0.0, (share + zz / (2 * n) - spread) / (1 + zz / n))
 
 
 def heat_style(share: float) -> str:

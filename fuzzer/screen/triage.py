@@ -12,11 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Container, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -24,12 +23,13 @@ from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.hiding import Hidden, Hider
 from fuzzer.screen.deciding import Deciding
-from fuzzer.screen.detail import JOBS, PAGES, REPORT, page, stamp
+from fuzzer.screen.detail import JOBS, REPORT
 from fuzzer.screen.doing import Doing
 from fuzzer.screen.job_page import REPORT as REPORT_JOB
 from fuzzer.screen.keys_in_turn import KeysInTurn
 from fuzzer.screen.lines import Lines, cut, joined, line, wrapped
 from fuzzer.screen.listing import View, caption, columns, why_empty
+from fuzzer.screen.pane import DetailPane
 from fuzzer.screen.source import UNREADABLE, TriageSource
 from fuzzer.screen.stats import headline, statistics
 from fuzzer.screen.text import one_line
@@ -78,8 +78,6 @@ class TriageApp(KeysInTurn):
         """All that were read last."""
         self._snapshot: Snapshot | None = None
         self._view = View()
-        self._page = 0
-        self._drawn: object = None
         self._message = ""
         self._message_until = 0.0
         self._problem = ""
@@ -91,8 +89,7 @@ class TriageApp(KeysInTurn):
         self._caption, self._columns = Static(id="caption"), Static(id="columns")
         self._list = FindingList(id="list")
         self._search = Input(placeholder="words; Enter keeps, Esc clears", id="search")
-        self._tabs, self._text = Static(id="tabs"), Static(id="page")
-        self._scroll = VerticalScroll(id="scroll")
+        self._pane = DetailPane(source, id="right")
 
     # --- layout -------------------------------------------------------------------------------------------
 
@@ -107,29 +104,27 @@ class TriageApp(KeysInTurn):
                 yield self._columns
                 yield self._list
                 yield self._search
-            with Vertical(id="right"):
-                yield self._tabs
-                with self._scroll:
-                    yield self._text
+            yield self._pane
         yield self._keys
 
     def on_mount(self) -> None:
         """Reads, draws, and goes on doing so."""
         self._list.focus()
-        self._arrange()
+        self._arrange(self.size.width)
         self.reload()
         self.set_interval(REFRESH_S, self.reload)
         self.set_interval(JOB_POLL_S, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size may ask for another arrangement."""
-        self._arrange()
+        # The event's size: `self.size` of a real terminal is still the one before.
+        self._arrange(event.size.width)
         # Widths of the panes are known after the layout that this resize leads to.
         self.call_after_refresh(self._draw)
 
-    def _arrange(self) -> None:
+    def _arrange(self, width: int) -> None:
         base = self.screen_stack[0] if self.screen_stack else self.screen
-        base.set_class(self.size.width < SIDE_BY_SIDE, "stacked")
+        base.set_class(width < SIDE_BY_SIDE, "stacked")
 
     @property
     def _standing(self) -> bool:
@@ -202,30 +197,9 @@ class TriageApp(KeysInTurn):
             self._stats.update(joined(statistics(self._snapshot, self.size.width, rows)))
 
     def _draw_page(self) -> None:
-        """Draws the open page when anything it shows has changed."""
-        names = line()
-        for i, name in enumerate(PAGES):
-            names.append(f" {i + 1} {name} ", "bold reverse" if i == self._page else "")
-        self._tabs.update(names)
         finding = self.selected
-        if finding is None:
-            self._drawn = None
-            self._text.update(Text("Nothing is selected.", style="dim"))
-            return
-        try:
-            folder = self.source.files(finding.id)
-        except UNREADABLE as broken:
-            self._drawn = None
-            self._text.update(Text(f"No folder: {one_line(str(broken))}", style="yellow"))
-            return
-        jobs = self._doing.jobs.of(finding.id)
-        # What the pages of jobs and of the report show of jobs; no other page has to be drawn anew for them.
-        state = [(job.verb, job.started, job.outcome, len(job.life.lines), list(job.life.lines)[-1:]) for job in jobs]
-        drawn = (self._page, finding, stamp(folder), state if self._page in (JOBS, REPORT) else None)
-        if self._drawn != drawn:
-            self._drawn = drawn
-            hidden = self._hidden.get(finding.id)
-            self._text.update(page(PAGES[self._page], finding, folder, self._now(), hidden, jobs))
+        hidden = self._hidden.get(finding.id) if finding else None
+        self._pane.show(finding, hidden, self._doing.jobs.all(), self._now())
 
     def _tick(self) -> None:
         if not self._standing:
@@ -233,7 +207,7 @@ class TriageApp(KeysInTurn):
         if self._doing.poll():
             self._leaving = False
             self.reload()
-        elif self._page == JOBS:
+        elif self._pane.number == JOBS:
             self._draw_page()
         if self._message and self._clock() > self._message_until:
             self._message = ""
@@ -250,7 +224,7 @@ class TriageApp(KeysInTurn):
     def on_finding_list_selected(self) -> None:
         """Another finding: its page from the top."""
         self._draw_page()
-        self._scroll.scroll_home(animate=False)
+        self._pane.to_top()
 
     def on_finding_list_opened(self) -> None:
         """Enter on a finding: the page takes the whole screen."""
@@ -263,7 +237,7 @@ class TriageApp(KeysInTurn):
     def _read(self, on: bool) -> None:
         self.screen.set_class(on, "reading")
         self._draw_stats()
-        self._focus(self._scroll if on else self._list)
+        self._focus(self._pane.scroll if on else self._list)
 
     def _focus(self, widget: Widget) -> None:
         """At once, so that the next key goes there: `Widget.focus` would wait its turn."""
@@ -272,23 +246,23 @@ class TriageApp(KeysInTurn):
     def on_key(self, event: events.Key) -> None:
         """A message goes with the next key. In the page j and k scroll, and Enter goes back as it came."""
         self._message = ""
-        if self.focused is not self._scroll:
+        if self.focused is not self._pane.scroll:
             return
         if event.key in ("j", "k"):
-            self._scroll.scroll_relative(y=1 if event.key == "j" else -1, animate=False)
+            self._pane.scroll_by(1 if event.key == "j" else -1)
         elif event.key == "enter":
             self._read(not self._reading)
             event.prevent_default()  # or the list, which has the focus now, would open it again
 
     def action_page(self, number: int) -> None:
         """Opens one of the pages."""
-        self._page = number
+        self._pane.number = number
         self._draw_page()
-        self._scroll.scroll_home(animate=False)
+        self._pane.to_top()
 
     def action_scroll_page(self, direction: int) -> None:
         """Scrolls the page from wherever the keyboard is."""
-        self._scroll.scroll_relative(y=direction * max(1, self._scroll.size.height - 1), animate=False)
+        self._pane.scroll_by_page(direction)
 
     def action_statistics(self) -> None:
         """Shows or hides the statistics."""
@@ -341,8 +315,15 @@ class TriageApp(KeysInTurn):
         self._show(self._view.with_hidden())
 
     def _show(self, view: View) -> None:
+        """Another view begins at its top, where the worst, the newest, or what was looked for stands.
+
+        Back out of a filter the selection stays on its finding: it is what the person was looking for.
+        """
+        widened = self._view.filtered and not view.filtered
         self._view = view
         self._draw_list()
+        if not widened:
+            self._list.action_move(-len(self._list.rows))
         self._draw_page()
 
     def action_help(self) -> None:
@@ -364,10 +345,12 @@ class TriageApp(KeysInTurn):
         self._deciding.duplicate()
 
     def action_start(self, verb: str) -> None:
-        """Runs something beside the screen."""
+        """Runs something beside the screen; what a script prints is what it is run for, so that page opens."""
         if self._doing.start(verb):
             self._message = ""
             self._draw_head()
+            if verb == "repro.py":
+                self.action_page(JOBS)
 
     def action_report(self) -> None:
         """Opens the report on the whole screen and writes the one that is ready to send."""

@@ -54,7 +54,7 @@ SECTIONS: dict[str, tuple[Key, ...]] = {
     "do": (
         Key("r", "start('replay')", "r", "replay", "run it again in fresh processes (the screen goes on)"),
         Key("m", "start('minimise')", "m", "minimise", "shrink its case further (the screen goes on)"),
-        Key("p", "start('repro.py')", "p", "run", "run repro.py; page 6 shows what it prints", True),
+        Key("p", "start('repro.py')", "p", "run", "run repro.py and show what it prints, on page 6", True),
         Key("o", "report", "o", "report", "open the report on the whole screen, written anew"),
         Key("c", "stop", "c", "stop", "stop what runs beside the screen", True),
         Key("y", "path", "y", "path", "show its folder and copy the path"),

@@ -6,6 +6,7 @@ Prints one sentence on what happened as its last line; exit code 0, or 2 when it
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fuzzer.errors import UserError
@@ -25,10 +26,11 @@ def main(verb: str, crashes: str, id_: str) -> int:
 
 
 def _replay(crashes: Path, id_: str) -> str:
-    from fuzzer.findings.replay import replay, targets
+    from fuzzer.findings.replay import record, replay, targets
 
     (result,) = replay(targets(crashes, id_))
-    return f"{result.result}: {result.now}"
+    problem = record(crashes, result, datetime.now(UTC).isoformat(timespec="seconds"))
+    return f"{result.result}: {result.now}" + (f" ({problem})" if problem else "")
 
 
 def _minimise(crashes: Path, id_: str) -> str:

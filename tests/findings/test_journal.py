@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzzer.errors import UserError
-from fuzzer.findings import FindingStore
+from fuzzer.findings import FindingStore, State
 from fuzzer.findings.journal import SCHEMA, Journal
 from fuzzer.releases import Boundaries
-from tests.findings.samples import finding
+from tests.findings.samples import fill, finding
 from tests.strategies import dumped, json_trees
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +145,24 @@ def test_a_journal_of_the_first_schema_is_read_and_upgraded(tmp_path: Path) -> N
     assert (row["first_bad"], row["last_good"], row["count"]) == ("tensorflow 2.18.0", "tensorflow 2.17.1", 2)
 
 
+def test_a_replay_and_the_time_of_a_mark_outlive_a_better_sample(tmp_path: Path) -> None:
+    store = FindingStore(tmp_path, create=True)
+    store.add(finding(), fill())
+    store.mark(finding().id, State.KNOWN, "issue 7", at="2026-01-03T00:00:00+00:00")
+    store.replayed(finding().id, "gone", "0 of 3 fresh runs showed it: nothing to see", "2026-01-04T00:00:00+00:00")
+    store.add(finding(nodes=1), fill())
+    for again in (store, FindingStore(tmp_path)):
+        (read,) = again.findings()
+        assert (read.nodes, read.state, read.note) == (1, "known", "issue 7")
+        assert read.marked_at == "2026-01-03T00:00:00+00:00"
+        assert (read.replayed, read.replayed_at) == ("gone", "2026-01-04T00:00:00+00:00")
+        assert read.replay_said.startswith("0 of 3")
+    store.replayed(finding().id, "reproduced", "1 error, in the first fresh run", "2026-01-05T00:00:00+00:00")
+    assert FindingStore(tmp_path).findings()[0].replayed == "reproduced"  # the last one counts
+    with pytest.raises(UserError, match="no finding"):
+        store.replayed("nobody", "gone", "", "")
+
+
 def test_what_was_bisected_outlives_a_better_sample(tmp_path: Path) -> None:
     store = FindingStore(tmp_path, create=True)
     store.journal.append("finding", finding=finding().to_json())
@@ -187,6 +205,7 @@ def test_any_bytes_cost_themselves_only(tmp_path_factory: pytest.TempPathFactory
         {"event": "mark", "id": "GOOD"},
         {"event": "something newer", "x": 1},
         {"event": "bisected"},
+        {"event": "replayed", "id": "GOOD", "result": "gone"},
         {"event": "bisected", "id": "GOOD", "first_bad": "tensorflow 2.18.0"},
         {"event": ["finding"]},
     ],

@@ -217,3 +217,20 @@ def test_a_case_of_another_release_is_drawn_from_its_json(tmp_path: Path) -> Non
     assert [box.name for box in boxes] == ["x0", "x1", "n0 = new"] and ("x0", "n0") in edges
     assert boxes[2].role == "blamed", "the only node there is"
     assert graphs.before(replace(material(tmp_path), tree={"model": [1]}, case=None)) == ([], [])
+
+
+@pytest.mark.parametrize(("stage", "said"), [
+    ("convert", "dies or fails before there is one"), ("allocate", "The script writes it anew"),
+    ("invoke", "The script writes it anew"),
+])  # fmt: skip
+def test_why_there_is_no_flatbuffer_depends_on_the_stage(tmp_path: Path, stage: str, said: str) -> None:
+    shown = check(page(material(tmp_path, stage=stage))).text
+    assert f"No flatbuffer was kept{'.' if stage != 'convert' else ':'}" in shown and said in shown
+
+
+@pytest.mark.parametrize("kind", ["crash", "hang", "converter-error"])
+def test_what_ends_before_any_number_has_no_empty_plots(tmp_path: Path, kind: str) -> None:
+    given = replace(material(tmp_path, kind=kind), tensors={})
+    assert "Expected and actual values" not in check(page(given)).text
+    value = replace(given, finding=replace(given.finding, kind="value"))
+    assert "Nothing to draw" in check(page(value)).text

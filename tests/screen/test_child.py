@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from fuzzer.screen import child
 from fuzzer.screen.jobs import MAX_OUTPUT_LINES, Life
 
@@ -46,8 +48,9 @@ def test_errors_may_be_kept_apart_until_it_fails() -> None:
 
 
 def test_a_death_by_signal_is_told() -> None:
-    ended, _ = run("import os; os.abort()")
-    assert ended.code == -signal.SIGABRT
+    for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL, signal.SIGTERM):
+        ended, _ = run(f"import os; os.kill(os.getpid(), {int(number)})")
+        assert ended.code == -number
 
 
 def test_output_is_harmless_and_bounded() -> None:
@@ -91,10 +94,16 @@ def test_a_child_that_keeps_the_pipe_open_does_not_keep_us() -> None:
     assert (ended.code, ended.last) == (0, "end") and time.monotonic() - began < 10
 
 
-def test_it_dies_with_the_screen(tmp_path: Path) -> None:
-    """As when a connection drops: the screen is killed and can't tidy up."""
-    note = tmp_path / "pid"
-    job = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+@pytest.mark.parametrize("leaving", ["", "os.setsid(); "])
+def test_it_dies_with_the_screen_and_nothing_is_left(tmp_path: Path, leaving: str) -> None:
+    """As when a connection drops: the screen is killed and can't tidy up; nor do its jobs' children, or their files."""
+    note = tmp_path / "pids"
+    job = (
+        "import os, tempfile, time; here = os.getpid(); open(tempfile.gettempdir() + '/big', 'w').write('data')\n"
+        f"if os.fork() == 0: {leaving}open({str(note)!r}, 'w').write("
+        "f'{here} {os.getpid()} {tempfile.gettempdir()}')\n"
+        "time.sleep(600)"
+    )
     screen = (
         f"from fuzzer.screen import child\nfrom fuzzer.screen.jobs import Life\nchild.run(['-c', {job!r}], Life(), 600)"
     )
@@ -104,7 +113,12 @@ def test_it_dies_with_the_screen(tmp_path: Path) -> None:
         time.sleep(0.05)
     process.kill()
     process.wait()
-    assert gone(int(note.read_text()))
+    parent, forked, scratch = note.read_text().split()
+    assert gone(int(parent)) and gone(int(forked))
+    until = time.monotonic() + 5
+    while Path(scratch).exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not Path(scratch).exists() and "fuzzer-triage-" in scratch
 
 
 def test_a_script_of_somebody_elses_finds_neither_us_nor_our_folder() -> None:

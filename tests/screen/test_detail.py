@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from fuzzer.findings.finding import LOOKS_FLAKY
 from fuzzer.screen.demo_data import HOSTILE, NOW, VERSIONS, demo_findings, write_files
 from fuzzer.screen.detail import MAX_READ_BYTES, PAGES, page, stamp
 
@@ -149,3 +153,51 @@ def test_files_edited_by_hand_never_raise(folder: Path, verdict: Any, case: Any)
     (folder / "minimal.json").write_text(json.dumps({"model": model, **model}))
     for name in ("difference", "graph"):
         assert text(name, folder).strip()
+
+
+def test_a_replay_is_told_with_its_age_and_one_that_failed_stands_out(folder: Path) -> None:
+    again = replace(
+        FINDING, replayed="reproduced", replayed_at=NOW.isoformat(), replay_said="signal 11 (SIGSEGV), in run 1"
+    )
+    said = " ".join(draw(page("difference", again, folder, NOW)).split())
+    assert "replayed reproduced 0 s ago: signal 11 (SIGSEGV), in run 1" in said and "last replay" not in said
+    gone = " ".join(draw(page("difference", replace(again, replayed="gone"), folder, NOW)).split())
+    assert "last replay: gone 0 s ago" in gone.split("frame")[0]
+    flaky = replace(again, replay_said=f"signal 11, only in run 3 of 3: {LOOKS_FLAKY}")
+    assert "last replay: reproduced 0 s ago" in " ".join(draw(page("difference", flaky, folder, NOW)).split())
+    assert "replayed" not in " ".join(draw(page("difference", FINDING, folder, NOW)).split())
+
+
+def test_a_mark_says_when_it_was_made(folder: Path) -> None:
+    at = (NOW - timedelta(minutes=3)).isoformat()
+    fixed = replace(FINDING, state="fixed", note="", duplicate_of="", marked_at=at)
+    assert "marked as fixed (3 min ago)" in draw(page("difference", fixed, folder, NOW))
+    assert "note: issue 7 (3 min ago)" in draw(page("difference", replace(fixed, note="issue 7"), folder, NOW))
+
+
+def test_an_error_is_not_called_one_error(folder: Path) -> None:
+    error = replace(FINDING, kind="converter-error", severity=1.0, unit="error", ulp=0.0, stage="convert")
+    shown = draw(page("difference", error, folder, NOW))
+    assert "1 error" not in shown and "converter-error at convert" in shown
+
+
+def test_what_the_title_says_is_not_said_again(folder: Path) -> None:
+    verdict = {"message": "", "evidence": {"frame": "tflite::Prepare", "signal": "SIGSEGV", "python": "interpreter.py"}}
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    told = replace(FINDING, title="crash: SIGSEGV in tflite::Prepare")
+    shown = draw(page("difference", told, folder, NOW))
+    assert shown.count("tflite::Prepare") == 1 and "interpreter.py" in shown
+    assert draw(page("difference", replace(FINDING, title="crash"), folder, NOW)).count("tflite::Prepare") == 1
+
+
+def test_the_worst_element_is_not_said_again_below_the_table(folder: Path) -> None:
+    worst = {"actual": -7.25, "expected": 1.5, "index": [0], "output": 0, "ratios": {"litert": 31.0}}
+    (folder / "verdict.json").write_text(json.dumps({"message": "", "evidence": worst}))
+    alone = draw(page("difference", FINDING, folder, NOW))
+    assert "expected" in alone and "x bound.litert" in alone
+    arrays = {"sample0_tensorflow_y0": np.float32([1.5]), "sample0_litert_y0": np.float32([-7.25])}
+    np.savez(folder / "tensors.npz", **arrays)
+    tabled = draw(page("difference", FINDING, folder, NOW))
+    assert tabled.count("-7.25") == 1 and "expected" not in tabled and "x bound.litert" in tabled
+    (folder / "verdict.json").write_text(json.dumps({"message": "", "evidence": {**worst, "node": 3}}))
+    assert "expected" in draw(page("difference", FINDING, folder, NOW))  # of the node alone: not in the table

@@ -73,6 +73,26 @@ def reload(pilot: Pilot[None]) -> None:
     pilot.app.reload()
 
 
+def test_a_mark_that_cannot_be_written_says_why_and_what_is_left(
+    crashes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: object, event: str, **fields: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    source = FolderSource(crashes)
+    id_ = source.findings()[0].id
+    with monkeypatch.context() as patch:
+        patch.setattr("fuzzer.findings.journal.Journal.append", refused)
+        with pytest.raises(
+            UserError, match=r"journal\.jsonl can't be written \(Read-only file system\); all is as it was"
+        ):
+            source.mark(id_, State.FIXED, "")
+    assert source.findings()[0].state == "new"
+    crashes.rename(crashes.with_name("moved"))
+    with pytest.raises(UserError, match="is gone; what was read before is still shown"):
+        source.mark(id_, State.FIXED, "")
+
+
 # --- damaged, newer, gone ---------------------------------------------------------------------------------
 
 
@@ -347,7 +367,7 @@ def test_a_job_is_stopped_by_its_key_and_by_quitting(crashes: Path) -> None:
         await press(pilot, "slash")
         await type_text(pilot, id_)
         await press(pilot, "enter", "6", "p")
-        await until(pilot, "running; it has printed:")
+        await until(pilot, "repro.py: running")
         await press(pilot, "c")
         await until(pilot, "stopped; the finding is as it was")
         await press(pilot, "c")

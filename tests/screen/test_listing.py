@@ -55,7 +55,28 @@ def test_rows_are_exactly_as_wide_as_the_list(width: int) -> None:
 
 
 def test_columns_stand_above_their_values() -> None:
-    for width in (80, 120):
+    for width, reported in ((80, "filed"), (120, "reported")):
         head, line = columns(width).plain, row(FINDINGS[3], width, NOW, False).plain
-        for name, value in (("kind", "value"), ("state", "reported"), ("title", "compare value")):
+        for name, value in (("kind", "value"), ("state", reported), ("title", "compare value")):
             assert head.index(name) == line.index(value)
+
+
+def test_80_columns_leave_half_of_them_for_the_title() -> None:
+    assert columns(80).plain.index("title") <= 40
+    torn = replace(FINDINGS[0], state="new", reproduced=2, repeats=3, first_seen="2020-01-01", last_seen="2025-01-01")
+    assert " 2/3    6y  62w " in row(torn, 80, NOW, False).plain
+    assert " new 2/3 " in row(torn, 120, NOW, False).plain
+
+
+def test_a_new_finding_that_no_longer_shows_asks_for_a_decision() -> None:
+    gone = replace(FINDINGS[0], state="new", replayed="gone")
+    for width in (80, 120):
+        assert " gone? " in row(gone, width, NOW, False).plain
+        assert "gone?" not in row(replace(gone, state="fixed"), width, NOW, False).plain
+
+
+def test_the_caption_fits_80_columns_with_every_filter() -> None:
+    off = {f.id: "known" for f in FINDINGS[:11]}
+    for hidden in (False, True):
+        said = caption(View(state="reported", kind="converter-error", hidden=hidden), 12, FINDINGS, 80, off).plain
+        assert "hidden" in said and not said.endswith("…"), said

@@ -202,6 +202,23 @@ def test_statistics_on_80x24_show_all_parts() -> None:
         assert wanted in screen, wanted
 
 
+def test_a_pattern_seen_once_does_not_stand_above_a_proven_one() -> None:
+    grid = {"once": {"int8": Cell(1, 1, 1)}, "proven": {"int8": Cell(60, 60, 30)}, "sound": {"int8": Cell(90, 90, 0)}}
+    shown = [text.plain for text in statistics(replace(demo_snapshot(), grid=grid), 100, 8)]
+    places = [next(i for i, row in enumerate(shown) if row.startswith(name)) for name in ("proven", "once", "sound")]
+    assert places == sorted(places), shown
+
+
+@pytest.mark.parametrize("rows", range(6, 20))
+def test_the_worst_divergences_have_no_title_without_any_below_it(rows: int) -> None:
+    worst = tuple(Worst(f"{i}", "litert", "int8", "conv", 9.0, "relative") for i in range(3))
+    shown = [text.plain for text in statistics(replace(demo_snapshot(), worst=worst), 200, rows)]
+    titled = [i for i, row in enumerate(shown) if "worst divergences" in row]
+    assert len(titled) <= 1
+    assert all("9 rel" in shown[i + 1] for i in titled), shown
+    assert titled or rows < 19
+
+
 def test_headline_notices_a_dead_campaign() -> None:
     assert "no campaign" in headline(None, NOW)
     assert "campaign running" in headline(demo_snapshot(), NOW)

@@ -93,6 +93,12 @@ def test_percent_never_rounds_to_all_or_nothing(share: float, shown: str) -> Non
         (12, "elements", "12 elements", "12 elem"),
         (float("inf"), "x bound", "infx bound", "infx"),
         (1, "", "1", "1"),
+        (1, "error", "error", "error"),
+        (2, "error", "2 error", "2 error"),
+        (1, "steps", "1 step", "1 step"),
+        (1, "elements", "1 element", "1 elem"),
+        (1, "s", "1 s", "1 s"),
+        (109, "% of the range", "109 % of the range", "109 %"),
     ],
 )
 def test_severity_has_its_unit(value: float, unit: str, full: str, short: str) -> None:
@@ -106,6 +112,34 @@ def test_urgency_knows_every_kind_and_sorts_nan() -> None:
     keys = [text.urgency("value", "steps", v) for v in (1.0, float("nan"), 37.0)]
     assert sorted(keys)[0] == text.urgency("value", "steps", 37.0)
     assert text.urgency("crash", "signal", 6) < text.urgency("value", "steps", 1e9) < text.urgency("new?", "", 1)
+
+
+def test_wrong_values_of_different_units_are_ranked_by_what_they_destroy() -> None:
+    worst_first = [
+        ("x bound", 1e30),
+        ("steps", 255.0),  # the whole of int8
+        ("x bound", 2e6),
+        ("steps", 18730.0),  # of int16
+        ("steps", 128.0),
+        ("steps", 15.0),
+        ("x bound", 16.0),
+        ("absolute", 4e-7),
+        ("steps", 1.0),
+    ]
+    keys = [text.urgency("value", unit, value) for unit, value in worst_first]
+    assert keys == sorted(keys)
+    assert text.urgency("value", "steps", float("inf")) < keys[0]
+    assert text.lost("elements", 5.0) == 0.0
+
+
+def test_short_times_take_three_cells() -> None:
+    now = datetime(2026, 3, 14, 12, tzinfo=UTC)
+    told = [text.short_ago(iso, now) for iso in (
+        "2026-03-14T11:59:30Z", "2026-03-14T11:01:00Z", "2026-03-13T13:00:00Z", "2026-01-01", "2025-10-01",
+        "2020-01-01", "never",
+    )]  # fmt: skip
+    assert told == ["30s", "59m", "23h", "72d", "23w", "6y", "-"]
+    assert max(map(len, told)) <= 3
 
 
 def test_sparkline_keeps_peaks_and_handles_zero() -> None:

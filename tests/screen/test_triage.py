@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
+from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -138,17 +140,20 @@ def test_pages(source: DemoSource) -> None:
 
 def test_sort_and_filters(source: DemoSource) -> None:
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
-        first = selected(pilot).id
-        await press(pilot, "s")
+        await press(pilot, "j", "j", "s")
         assert [f.count for f in listed(pilot).rows] == sorted((f.count for f in source.list), reverse=True)
-        assert selected(pilot).id == first  # the selection stays on its finding, wherever that is now
+        assert selected(pilot) == listed(pilot).rows[0]  # who sorts wants to see what comes first
+        assert listed(pilot).scroll_offset.y == 0
         await press(pilot, "f")
         assert {f.state for f in listed(pilot).rows} == {"new"}
         await press(pilot, "t")
         assert {f.kind for f in listed(pilot).rows} == {"crash"}
         assert "state new" in screen(pilot)
+        await press(pilot, "j")
+        chosen = selected(pilot).id
         await press(pilot, "escape")
         assert len(listed(pilot).rows) == 12
+        assert selected(pilot).id == chosen  # and who lets go of a filter has found it
 
     drive(source, steps)
 
@@ -352,6 +357,19 @@ def test_resizing_keeps_everything(source: DemoSource) -> None:
         assert "hi" in screen(pilot)
 
     drive(source, steps)
+
+
+@pytest.mark.parametrize(("width", "stacked"), [(200, False), (129, True), (40, True)])
+def test_a_resize_arranges_by_the_new_width(source: DemoSource, width: int, stacked: bool) -> None:
+    """In a real terminal `App.size` is still the old one while the event is handled: the event's size counts."""
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        app = pilot.app
+        assert isinstance(app, TriageApp)
+        app.on_resize(events.Resize(Size(width, 50), Size(width, 50)))
+        assert app.screen.has_class("stacked") == stacked
+
+    drive(source, steps, (160, 48) if stacked else (80, 24))
 
 
 def test_reading_takes_the_whole_screen_and_gives_it_back(source: DemoSource) -> None:

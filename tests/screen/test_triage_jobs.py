@@ -90,11 +90,15 @@ def test_jobs_are_remembered_with_what_they_printed(source: DemoSource) -> None:
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         await press(pilot, "6")
         assert "Nothing was run" in screen(pilot)
-        await press(pilot, "p")
+        await press(pilot, "1", "p")  # opens the page by itself
         await until(pilot, "repro.py: the defect is there (exit code 1)")
         assert "expected 0.7071" in screen(pilot)
+        first = selected(pilot)
         await press(pilot, "j")
-        assert "Nothing was run" in screen(pilot)
+        shown = screen(pilot)
+        assert "Nothing was run" in shown and "expected 0.7071" not in shown
+        told = shown.split("of other findings:")[1]  # what became of it is a line on every finding's page
+        assert "repro.py: the defect is there" in told and first.title[:20] in told
         await press(pilot, "k")
         assert "expected 0.7071" in screen(pilot)
 
@@ -116,4 +120,25 @@ def test_stopping_drops_what_waits(source: DemoSource) -> None:
         assert source.jobs == []
 
     source.replay = wait  # type: ignore[method-assign]
+    drive(source, steps)
+
+
+def test_an_outcome_is_said_once_and_a_report_only_on_its_page(source: DemoSource) -> None:
+    def said(id: str, life: Life) -> str:
+        life.lines.extend(["loading", "gone: nothing to see"])
+        return "gone: nothing to see"
+
+    def written(id: str, life: Life) -> str:
+        life.lines.extend(["### Issue type", "Bug"])
+        return "written"
+
+    async def steps(pilot: Pilot[None], source: DemoSource) -> None:
+        await press(pilot, "r", "o")
+        await until(pilot, "### Issue type")
+        await press(pilot, "6")
+        shown = screen(pilot)
+        assert shown.count("gone: nothing to see") == 1 and "loading" in shown
+        assert "page 2 shows it" in shown and "### Issue type" not in shown
+
+    source.replay, source.report = said, written  # type: ignore[method-assign]
     drive(source, steps)
