@@ -154,14 +154,14 @@ class Examination:
             again = True  # of an internal error the suspicion is not brought up again
             raise
         finally:
-            if outcome is not None and outcome.what not in ("left", "busy"):
-                self._waiting.done(name, time.monotonic() - begun)
-            else:
+            if outcome is None or outcome.what == "left":
                 self._waiting.leave(name, again or outcome is not None)
+            elif outcome.what == "busy":
+                self._waiting.put_off(name)
+            else:
+                self._waiting.done(name, time.monotonic() - begun)
         if outcome.what not in ("left", "busy"):
             self.outcomes.put(outcome)
-        if outcome.what == "busy":
-            self._now.wait(_IDLE_S)
         return True
 
     def _examiner(self) -> Examiner:

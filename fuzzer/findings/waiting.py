@@ -91,6 +91,8 @@ class Waiting:
         self._ignored: set[str] = set()
         """Names of files that are broken, or that an internal error left."""
         self._in_hand: set[Facets] = set()
+        self._put_off: list[_Entry] = []
+        """What comes up again when something else is through."""
         self._groups: dict[Facets, list[_Entry]] = {}
         """Heaps, the oldest on top."""
         self._heaps: dict[bool, list[tuple[tuple[bool, int], str, Facets]]] = {True: [], False: []}
@@ -110,6 +112,8 @@ class Waiting:
         """
         with self._lock:
             self._refresh()
+            if not self._in_hand:
+                self._bring_back()
             while True:
                 entry = self._pop()
                 if entry is None:
@@ -124,6 +128,7 @@ class Waiting:
         """The journal knows what became of it: its file goes. `seconds` are what that took."""
         with self._lock:
             entry = self._let_go(name)
+            self._bring_back()
             self._forget(entry)
             self._spent[_named(entry)] += seconds
             (self._folder / name).unlink(missing_ok=True)
@@ -136,12 +141,28 @@ class Waiting:
         """It stays in the inbox; with `again` it is taken again in this campaign."""
         with self._lock:
             entry = self._let_go(name)
+            self._bring_back()
             if again:
-                heapq.heappush(self._groups.setdefault(entry.group, []), entry)
-                self._push(entry.group)
+                self._add(entry)
             else:
                 self._forget(entry)
                 self._ignored.add(name)
+
+    def put_off(self, name: str) -> None:
+        """It is taken again once something that is in hand now is through: somebody else is at its like."""
+        with self._lock:
+            self._put_off.append(self._let_go(name))
+
+    def _bring_back(self) -> None:
+        put_off, self._put_off = self._put_off, []
+        for entry in put_off:
+            self._add(entry)
+
+    def _add(self, entry: _Entry) -> None:
+        group = self._groups.setdefault(entry.group, [])
+        heapq.heappush(group, entry)
+        if group[0] is entry:
+            self._push(entry.group)
 
     def _open(self, entry: _Entry) -> Suspicion | None:
         """Reads a suspicion again; None where it is gone, broken, or counted by now."""
@@ -265,10 +286,7 @@ class Waiting:
         self._facets.update(entry.facets)
         if self._recognise(entry) or self._surplus(entry):
             return
-        group = self._groups.setdefault(entry.group, [])
-        heapq.heappush(group, entry)
-        if group[0] is entry:
-            self._push(entry.group)
+        self._add(entry)
 
     def _recognise(self, entry: _Entry) -> bool:
         """Counts a suspicion whose verdict names a known defect; false where it may be new."""

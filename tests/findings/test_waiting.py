@@ -124,6 +124,20 @@ def test_nobody_gets_what_another_has_in_hand(desk: Desk) -> None:
     assert desk.waiting.take() is None, "what an internal error left comes up again"
 
 
+def test_what_is_put_off_comes_up_when_something_else_is_through(desk: Desk) -> None:
+    desk.put(suspicion(1, value("ADD")), suspicion(2, value("MUL")))
+    first, other = desk.waiting.take(), desk.waiting.take()
+    assert first is not None and other is not None
+    desk.waiting.put_off(other[0])
+    assert desk.waiting.take() is None and not desk.waiting.idle
+    desk.waiting.done(first[0])
+    again = desk.waiting.take()
+    assert again is not None and again[0] == other[0]
+    desk.waiting.put_off(again[0])
+    alone = desk.waiting.take()
+    assert alone is not None and alone[0] == other[0], "nothing else is in hand: nobody would bring it back"
+
+
 def test_known_errors_are_counted_when_they_arrive(desk: Desk) -> None:
     key = key_of(ERROR, CASES[0].conversion.scheme)
     known = finding("allocate-error in allocate: planted", kind="allocate-error", ops=(), key=key, count=SURE)
