@@ -150,9 +150,9 @@ PLANTED = (
         lambda c: len(set(c.model.outputs)) == 2 and len(ops(c)) <= 2,
     ),
     Planted(
-        "a transposed reshape",
-        lambda c: readers(c, "reshape", "transpose"),
-        lambda c: ops(c) == ["reshape", "transpose"],
+        "an inner value transposed",
+        lambda c: any(n.operands[0].startswith("n") for n in nodes(c, "transpose")),
+        lambda c: len(ops(c)) == 2 and ops(c)[1] == "transpose" and elements(c) <= 2,
     ),
     Planted("four nodes in depth", lambda c: depth(c) >= 4, lambda c: len(ops(c)) == 4 and elements(c) <= 4),
     Planted(
