@@ -75,6 +75,13 @@ class Finding:
     """Newest release with it; empty unless `first_good` is known."""
     first_good: str = ""
     """The release that mended it; empty where none was seen."""
+    cause: str = ""
+    """What equals for minimal cases of one defect under several titles, see `fuzzer.findings.merging`."""
+    alternatives: tuple[str, ...] = ()
+    """Other titles that it came up under, first seen first: it is found by their ids too."""
+    other_causes: tuple[str, ...] = ()
+    """The causes of those titles, and their keys below."""
+    other_keys: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -100,6 +107,20 @@ class Finding:
         """The same finding in another state."""
         return replace(self, state=state.value, note=note, duplicate_of=duplicate_of)
 
+    def merged(self, other: Finding) -> Finding:
+        """The same finding, which came up under another title; what that one was recognised by is remembered."""
+        return replace(
+            self,
+            alternatives=_with(self.alternatives, other.title, self.title),
+            other_causes=_with(self.other_causes, other.cause, self.cause),
+            other_keys=_with(self.other_keys, other.key, self.key),
+        )
+
     def bisected(self, last_good: str, first_bad: str, last_bad: str, first_good: str) -> Finding:
         """The same finding with the releases around its defect, each as `tensorflow 2.18.0`."""
         return replace(self, last_good=last_good, first_bad=first_bad, last_bad=last_bad, first_good=first_good)
+
+
+def _with(known: tuple[str, ...], text: str, own: str) -> tuple[str, ...]:
+    """A list with one more text, where it is neither there nor empty nor the finding's own."""
+    return known if not text or text == own or text in known else (*known, text)

@@ -86,18 +86,6 @@ class Observer:
             return self.observe(case, Verdict.from_json(message["verdicts"][0]))
         return Observation(None, "the process came through this time")
 
-    def same(self, case: Case, goal: Verdict) -> bool:
-        """Whether a case shows the very same defect."""
-        try:
-            seen = self.observe(case, goal).verdict
-        except ExecutorBugError:
-            return False  # this candidate trips over a bug of ours; the suspicion itself did not
-        return (
-            seen is not None
-            and (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
-            and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
-        )
-
     def repeatability(self, case: Case, goal: Verdict) -> tuple[int, Verdict, str]:
         """How many of `REPEATS` fresh processes show the defect, the last verdict that did, and its log."""
         times, verdict, log = 0, goal, ""

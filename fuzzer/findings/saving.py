@@ -14,6 +14,7 @@ from fuzzer.case import Case, decode, pretty
 from fuzzer.errors import CaseError
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.merging import cause_of
 from fuzzer.findings.observing import REPEATS, Observer
 from fuzzer.findings.titles import finding_id, folder_name, title_of
 from fuzzer.oracles import DEATHS, Verdict
@@ -25,6 +26,11 @@ from fuzzer.report.material import read_folder
 from fuzzer.report.sections import report
 
 SCRIPT_TIMEOUT_S = 180.0
+SHOWN = 1
+"""Exit code of a reproducer that shows its defect (`fuzzer.findings.script`)."""
+NOT_RUN = -1
+ENDLESS = -2
+"""Stands for the exit code of a reproducer that took longer than `SCRIPT_TIMEOUT_S`."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ def finding_of(sample: Sample, versions: str) -> Finding:
         key=sample.key,
         special_operands=bool(verdict.evidence.get(SPECIAL_OPERANDS)),
         ulp=float(verdict.evidence.get(ULP, 0.0)),
+        cause=cause_of(verdict, case),
     )
 
 
@@ -108,7 +115,10 @@ def sample_size(folder: Path) -> tuple[int, int, int, int, int]:
 
 
 def run_script(script: str) -> int:
-    """Runs a reproducer as its receiver would: own process, own folder, our package out of reach. Its exit code."""
+    """Runs a reproducer as its receiver would: own process, own folder, our package out of reach. Its exit code.
+
+    A negative one is the signal that killed it, but for `ENDLESS`: no signal 2 is sent to it.
+    """
     with tempfile.TemporaryDirectory(prefix="fuzzer-script-") as folder:
         path = Path(folder) / "repro.py"
         path.write_text(script)
@@ -125,5 +135,5 @@ def run_script(script: str) -> int:
                 start_new_session=True,
             )
         except subprocess.TimeoutExpired:
-            return -2
+            return ENDLESS
     return done.returncode

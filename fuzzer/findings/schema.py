@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-VERSION = 2
-"""1: the first. 2: what bisection found (`first_bad`, `last_good`, `last_bad`, `first_good`, the event `bisected`)."""
+VERSION = 3
+"""1: the first. 2: what bisection found (`first_bad`, `last_good`, `last_bad`, `first_good`, the event `bisected`).
+3: titles that were merged (`cause`, `alternatives`, `other_causes`, `other_keys`, the event `alternative`)."""
 
 
 def _to_2(tree: dict[str, Any]) -> dict[str, Any]:
@@ -20,7 +21,12 @@ def _to_2(tree: dict[str, Any]) -> dict[str, Any]:
     return {"first_bad": "", "last_good": "", "last_bad": "", "first_good": "", **tree}
 
 
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}
+def _to_3(tree: dict[str, Any]) -> dict[str, Any]:
+    """Before version 3 the title alone told defects apart."""
+    return {"cause": "", "alternatives": [], "other_causes": [], "other_keys": [], **tree}
+
+
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2, 2: _to_3}
 """The step from each version to the next."""
 
 
@@ -71,5 +77,9 @@ COLUMNS: Mapping[str, str] = {
     "last_good": "newest release without it before first_bad; empty where none was seen",
     "last_bad": "newest release with it; empty unless first_good is known",
     "first_good": "release that mended it; empty where none was seen",
+    "cause": "what equals for minimal cases of one defect under several titles; empty where only the title tells",
+    "alternatives": "other titles that it came up under",
+    "other_causes": "causes of the alternatives, where they differ",
+    "other_keys": "keys of the alternatives, where they differ",
 }
 """Every column of the index and what it means, in its order; the Parquet file carries these sentences too."""
