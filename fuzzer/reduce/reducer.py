@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from fuzzer.case import Case
 from fuzzer.oracles.verdict import Verdict
@@ -130,10 +129,7 @@ class _Run:
         source = self._worth_asking(candidates)
         try:
             while True:
-                for candidate in islice(source, self._ahead() - len(waiting)):
-                    waiting.append(candidate)
-                    if self._memory.answer(candidate.id) is None and not self._over():
-                        self._crew.begin(candidate)
+                self._begin_more(waiting, source)
                 if not waiting:
                     return None
                 candidate = waiting.popleft()
@@ -141,6 +137,21 @@ class _Run:
                     return candidate
         finally:
             self._crew.drop(waiting)
+
+    def _begin_more(self, waiting: deque[Case], source: Iterator[Case]) -> None:
+        """Fills up what waits for its answer; nothing is begun behind a candidate that is known to hold."""
+        while len(waiting) < self._ahead() and not (waiting and self._holds(waiting[-1])):
+            candidate = next(source, None)
+            if candidate is None:
+                return
+            waiting.append(candidate)
+            if self._memory.answer(candidate.id) is None and not self._over():
+                self._crew.begin(candidate)
+
+    def _holds(self, candidate: Case) -> bool:
+        """Whether a candidate is known to hold without running it."""
+        known = self._memory.answer(candidate.id)
+        return known is not None and known.holds
 
     def _worth_asking(self, candidates: Iterator[Case]) -> Iterator[Case]:
         """Those that are valid, smaller than the best, and new."""
