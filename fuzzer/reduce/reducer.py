@@ -16,7 +16,7 @@ from fuzzer.oracles.verdict import Verdict
 from fuzzer.reduce.answers import Answer, Memory, Predicate
 from fuzzer.reduce.crew import Crew
 from fuzzer.reduce.measure import size
-from fuzzer.reduce.passes import Literals, Pass, Recorder, fits, passes_of
+from fuzzer.reduce.passes import LAST, Literals, Pass, Recorder, fits, passes_of
 
 MAX_OTHERS = 8
 """Second defects that one reduction hands back."""
@@ -101,12 +101,9 @@ class _Run:
 
     def to_fixed_point(self) -> bool:
         """Runs the passes until none helps; false when the budget was used up before."""
-        progress = True
         try:
-            while progress:
-                progress = False
-                for propose in self._passes:
-                    progress |= self._exhaust(propose)
+            while self._round():
+                pass
         except _SpentError:
             return False
         return True
@@ -115,6 +112,13 @@ class _Run:
         """Remembers what was found out and not asked for."""
         for id_, answer in self._crew.unread():
             self._memory.keep(id_, answer)
+
+    def _round(self) -> bool:
+        """Runs the passes once, those of `LAST` only until one helps where no other did; whether anything helped."""
+        helped = False
+        for propose in self._passes:
+            helped |= self._exhaust(propose)
+        return helped or any(self._exhaust(propose) for propose in LAST)
 
     def _exhaust(self, propose: Pass) -> bool:
         """Repeats a pass until it helps no more; whether it helped."""
