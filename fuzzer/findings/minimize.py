@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fuzzer import __version__
 from fuzzer.campaign import versions
 from fuzzer.case import Case, pretty
 from fuzzer.disk import write_atomic, write_json
@@ -139,7 +140,7 @@ def _goal(processes: _Processes, target: Target, folder: Path) -> Verdict:
 
 
 def _reduced(processes: _Processes, case: Case, goal: Verdict, folder: Path, seconds: float) -> Reduction:
-    memory = DiskMemory(folder / f"{_name(*_words(goal))}.jsonl", {"goal": _words(goal), "of": versions.installed()})
+    memory = DiskMemory(folder / f"{_name(*_words(goal))}.jsonl", {"goal": _words(goal), "of": _releases()})
     made = [_Lazy(lambda: Answering(processes.executor(), goal)) for _ in range(processes.workers)]
     recorder = _Lazy(lambda: Answering(processes.executor(), goal))
     try:
@@ -166,9 +167,14 @@ def _words(verdict: Verdict | None) -> list[str]:
     return [verdict.kind.value, verdict.stage.value, verdict.message, where]
 
 
+def _releases() -> str:
+    """Whose answers they are: another release of ours may judge otherwise."""
+    return f"fuzzer {__version__}, {versions.installed()}"
+
+
 def _name(*words: str) -> str:
     """A file's name: what was asked of which releases."""
-    return hashlib.sha256("\n".join([versions.installed(), *words]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([_releases(), *words]).encode()).hexdigest()[:16]
 
 
 # --- telling ----------------------------------------------------------------------------------------------

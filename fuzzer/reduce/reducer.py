@@ -10,14 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from fuzzer.case import Case
 from fuzzer.oracles.verdict import Verdict
 from fuzzer.reduce.answers import Answer, Memory, Predicate
 from fuzzer.reduce.crew import Crew
 from fuzzer.reduce.measure import size
-from fuzzer.reduce.passes import Literals, Pass, Recorder, fits, passes_of
+from fuzzer.reduce.passes import LAST, Literals, Pass, Recorder, fits, passes_of
 
 MAX_OTHERS = 8
 """Second defects that one reduction hands back."""
@@ -102,12 +101,9 @@ class _Run:
 
     def to_fixed_point(self) -> bool:
         """Runs the passes until none helps; false when the budget was used up before."""
-        progress = True
         try:
-            while progress:
-                progress = False
-                for propose in self._passes:
-                    progress |= self._exhaust(propose)
+            while self._round():
+                pass
         except _SpentError:
             return False
         return True
@@ -116,6 +112,13 @@ class _Run:
         """Remembers what was found out and not asked for."""
         for id_, answer in self._crew.unread():
             self._memory.keep(id_, answer)
+
+    def _round(self) -> bool:
+        """Runs the passes once, those of `LAST` only until one helps where no other did; whether anything helped."""
+        helped = False
+        for propose in self._passes:
+            helped |= self._exhaust(propose)
+        return helped or any(self._exhaust(propose) for propose in LAST)
 
     def _exhaust(self, propose: Pass) -> bool:
         """Repeats a pass until it helps no more; whether it helped."""
@@ -130,10 +133,7 @@ class _Run:
         source = self._worth_asking(candidates)
         try:
             while True:
-                for candidate in islice(source, self._ahead() - len(waiting)):
-                    waiting.append(candidate)
-                    if self._memory.answer(candidate.id) is None and not self._over():
-                        self._crew.begin(candidate)
+                self._begin_more(waiting, source)
                 if not waiting:
                     return None
                 candidate = waiting.popleft()
@@ -141,6 +141,21 @@ class _Run:
                     return candidate
         finally:
             self._crew.drop(waiting)
+
+    def _begin_more(self, waiting: deque[Case], source: Iterator[Case]) -> None:
+        """Fills up what waits for its answer; nothing is begun behind a candidate that is known to hold."""
+        while len(waiting) < self._ahead() and not (waiting and self._holds(waiting[-1])):
+            candidate = next(source, None)
+            if candidate is None:
+                return
+            waiting.append(candidate)
+            if self._memory.answer(candidate.id) is None and not self._over():
+                self._crew.begin(candidate)
+
+    def _holds(self, candidate: Case) -> bool:
+        """Whether a candidate is known to hold without running it."""
+        known = self._memory.answer(candidate.id)
+        return known is not None and known.holds
 
     def _worth_asking(self, candidates: Iterator[Case]) -> Iterator[Case]:
         """Those that are valid, smaller than the best, and new."""

@@ -185,6 +185,8 @@ def _campaign(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         return {"values": {}}
     if request["command"] == "save":
         return {"saved": [], "log": ""}
+    if request["command"] == "values":
+        return {"values": {}}
     scheme = case.conversion.scheme
     features = {f"op:{op}/{scheme}" for op in ops} | {f"pair:{a}>{b}" for a, b in pairwise(ops)}
     features |= {f"flat:{node.op}/{sorted(node.attrs.items())!r:.40}" for node in case.model.nodes}

@@ -1,7 +1,7 @@
 """The shrinking passes. Each yields candidates smaller than the case; invalid ones are skipped by the reducer.
 
-To add a pass, write a generator from a case to cases and list it in `passes_of`, cheapest gains first. A pass never
-draws at random: the same case gives the same candidates, so that a reduction can be repeated and resumed.
+To add a pass, write a generator from a case to cases and list it in `passes_of`, cheapest gains first, or in `LAST`.
+A pass never draws at random: the same case gives the same candidates, so that a reduction can be repeated and resumed.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from fuzzer.reduce.passes.structure import (
     single_output,
 )
 
-__all__ = ["PASSES", "Literals", "Pass", "Recorder", "fits", "passes_of"]
+__all__ = ["LAST", "PASSES", "Literals", "Pass", "Recorder", "fits", "passes_of"]
 
 
 def passes_of(record: Recorder | None) -> tuple[Pass, ...]:
-    """All passes in order: what takes most away for the fewest executions comes first, pairs of things last.
+    """The passes in order: what takes most away for the fewest executions comes first.
 
     `record` tells what TensorFlow computes for a case; without it no value is taken from a run.
     """
@@ -59,16 +59,13 @@ def passes_of(record: Recorder | None) -> tuple[Pass, ...]:
         plain_attributes,
         plain_weights,
         plain_samples,
-        plainer_road,
-        plain_pair,
         drop_axis,
-        shrink_number,
-        shrink_pair,
         few_weights,
         few_samples,
-        bypass_pair,
     )
 
 
-PASSES: tuple[Pass, ...] = passes_of(None)
-"""The passes that need nothing but the case."""
+LAST: tuple[Pass, ...] = (plainer_road, plain_pair, shrink_number, shrink_pair, bypass_pair)
+"""Passes that seldom help and ask for much: they run where no other helps any more."""
+PASSES: tuple[Pass, ...] = (*passes_of(None), *LAST)
+"""All passes, without recorded values."""

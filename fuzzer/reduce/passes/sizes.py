@@ -50,13 +50,13 @@ def shrink_number(case: Case) -> Iterator[Case]:
 
 
 def shrink_pair(case: Case) -> Iterator[Case]:
-    """Two numbers at once, to 1, by half or by one, where neither can change alone."""
+    """Two numbers at once, to 1, by half or by one, where one of them cannot change alone."""
     numbers = [(place, number) for place, number in _numbers(case) if number > 1][:MAX_PLACES]
     for (one, a), (two, b) in combinations(numbers, 2):
         for small, less in ((1, 1), (a // 2, b // 2), (a - 1, b - 1), (1, b // a), (a // b, 1)):
             if not (1 <= small <= a and 1 <= less <= b):
                 continue
-            if fits(_put(case, {one: small})) or fits(_put(case, {two: less})):
+            if fits(_put(case, {one: small})) and fits(_put(case, {two: less})):
                 continue
             yield _put(case, {one: small, two: less})
 
