@@ -130,7 +130,8 @@ def _one(examiner: Examiner, target: Target) -> Replayed:
         if seen.verdict is None:
             why = seen.why
         elif goal is None or (seen.verdict.kind, seen.verdict.message) == (goal.kind, goal.message):
-            return Replayed(target, "reproduced", f"{_how_bad(seen.verdict)}, {_in_run(run)}")
+            said = ", ".join(filter(None, (_how_bad(seen.verdict), _in_run(run))))
+            return Replayed(target, "reproduced", said)
         else:
             changed = f"{seen.verdict.kind.value}: {seen.verdict.message}"
     if changed:
@@ -145,6 +146,8 @@ def _in_run(run: int) -> str:
 
 
 def _how_bad(verdict: Verdict) -> str:
+    if verdict.unit == "error":
+        return ""  # there is always one of it
     if verdict.unit != "signal":
         return f"{verdict.severity:g} {verdict.unit}"
     number = int(verdict.severity)

@@ -314,6 +314,8 @@ def _repeatability(finding: Finding) -> Iterator[Block]:
         -2: "did not end",
     }
     rows.append(("the script", (exits.get(finding.script_exit, f"exited {finding.script_exit} when it was written"),)))
+    if finding.replayed:
+        rows.append(("last replay", (f"{finding.replayed}: {finding.replay_said}",)))
     rows.append(("case", (Mono(finding.case), " (found as ", Mono(finding.found_as), ")")))
     yield Facts(tuple(rows))
 

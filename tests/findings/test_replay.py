@@ -72,6 +72,7 @@ def test_another_verdict_in_between_is_changed() -> None:
 
 @pytest.mark.parametrize(("severity", "unit", "said"), [
     (11.0, "signal", "signal 11 (SIGSEGV), "), (99.0, "signal", "signal 99 (unknown), "), (9.0, "steps", "9 steps, "),
+    (1.0, "error", "in the first"),
 ])  # fmt: skip
 def test_how_bad_it_is_is_said_with_its_unit(severity: float, unit: str, said: str) -> None:
     assert replayed([replace(DEATH, severity=severity, unit=unit)])[0].now.startswith(said)
