@@ -160,6 +160,34 @@ def steps(seed: int, cases: int, json_path: Path | None) -> None:
         json_path.write_text(json.dumps(nodes))
 
 
+@main.command()
+@click.option("--per-defect", default=3, show_default=True, help="Larger cases a planted defect.")
+@click.option("--seconds", default=60.0, show_default=True, help="For one reduction.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--parallel", default=1, show_default=True, help="Stacks side by side.")
+@click.option("--only", default="", help="Defects whose name contains this.")
+@click.option("--campaign", type=click.Path(path_type=Path, exists=True), help="Reads a folder of findings instead.")
+@click.option("--out", type=click.Path(path_type=Path), help="A new file that every trial is written to, as JSON.")
+def reduce(
+    per_defect: int, seconds: float, seed: int, parallel: int, only: str, campaign: Path | None, out: Path | None
+) -> None:
+    """How small findings get, and whether one defect is one title: on planted defects, or of a finished campaign."""
+    sys.path.insert(0, str(ROOT))
+    from scripts import bench_reduce
+
+    console, begun = Console(width=170), time.monotonic()
+    if campaign is not None:
+        console.print(bench_reduce.campaign_table(campaign))
+        bench_reduce.report_retold(bench_reduce.retold(campaign), console)
+        return
+    with bench_reduce.scratch() as folder:
+        trials = bench_reduce.trials(per_defect, seconds, seed, parallel, only, Path(folder), console)
+    bench_reduce.report(trials, console)
+    console.print(f"seed {seed}, {seconds:g} s a reduction, {time.monotonic() - begun:.0f} s in all")
+    if out is not None:
+        bench_reduce.save(trials, out, seed, seconds)
+
+
 def executor_figures() -> list[tuple[str, str, str]]:
     """Time to load the zygote, of a first and a warm case, and what an abort costs."""
     from fuzzer.case import decode, to_json

@@ -86,6 +86,13 @@ class Finding:
     """When: ISO 8601, UTC."""
     replay_said: str = ""
     """A sentence of the replay on how often and what was seen."""
+    cause: str = ""
+    """What equals for minimal cases of one defect under several titles, see `fuzzer.findings.merging`."""
+    alternatives: tuple[str, ...] = ()
+    """Other titles that it came up under, first seen first: it is found by their ids too."""
+    other_causes: tuple[str, ...] = ()
+    """The causes of those titles, and their keys below."""
+    other_keys: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -115,6 +122,15 @@ class Finding:
         """A finding of a newer sample with all that was said, replayed and bisected of the older one."""
         return replace(self, **{name: getattr(old, name) for name in _LATER})
 
+    def merged(self, other: Finding) -> Finding:
+        """The same finding, which came up under another title; what that one was recognised by is remembered."""
+        return replace(
+            self,
+            alternatives=_with(self.alternatives, other.title, self.title),
+            other_causes=_with(self.other_causes, other.cause, self.cause),
+            other_keys=_with(self.other_keys, other.key, self.key),
+        )
+
     def bisected(self, last_good: str, first_bad: str, last_bad: str, first_good: str) -> Finding:
         """The same finding with the releases around its defect, each as `tensorflow 2.18.0`."""
         return replace(self, last_good=last_good, first_bad=first_bad, last_bad=last_bad, first_good=first_good)
@@ -125,3 +141,8 @@ _LATER = (
     "first_bad", "last_good", "last_bad", "first_good",
 )  # fmt: skip
 """What events of their own say of a finding; the event that brings a better sample knows nothing of them."""
+
+
+def _with(known: tuple[str, ...], text: str, own: str) -> tuple[str, ...]:
+    """A list with one more text, where it is neither there nor empty nor the finding's own."""
+    return known if not text or text == own or text in known else (*known, text)

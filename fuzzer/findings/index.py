@@ -15,7 +15,7 @@ from fuzzer.findings.finding import Finding
 
 FILE = "index.parquet"
 SCHEMA_VERSION = schema.VERSION
-_LISTS = ("ops", "patterns", "dtypes", "runtimes")
+_LISTS = ("ops", "patterns", "dtypes", "runtimes", "alternatives", "other_causes", "other_keys")
 
 
 def _schema() -> Any:
@@ -63,7 +63,7 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
         ) from broken
     stamp = (table.schema.metadata or {}).get(b"schema_version", b"")
     fields = Finding.__dataclass_fields__
-    optional = {name: field.default for name, field in fields.items() if field.default is not MISSING}
+    optional = {name: _plain(field.default) for name, field in fields.items() if field.default is not MISSING}
     if not stamp.isdigit() or not set(table.schema.names) >= set(fields) - set(optional):
         raise UserError(f"{path} is no index of findings; `python -m fuzzer status` writes it anew from the journal")
     version = int(stamp)

@@ -13,8 +13,9 @@ from fuzzer.case.conversion import TFMOT
 from fuzzer.convert import optimised
 from fuzzer.errors import CaseError, UserError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
-from fuzzer.findings.examiner import REPEATS, Examiner
+from fuzzer.findings.examiner import Examiner
 from fuzzer.findings.finding import LOOKS_FLAKY
+from fuzzer.findings.observing import REPEATS
 from fuzzer.findings.store import FindingStore
 from fuzzer.oracles.verdict import Verdict
 

@@ -13,7 +13,8 @@ from typing import Any
 
 VERSION = 3
 """1: the first. 2: what bisection found (`first_bad`, `last_good`, `last_bad`, `first_good`, the event `bisected`).
-3: what replays found (`replayed`, `replayed_at`, `replay_said`, the event `replayed`), and `marked_at`."""
+3: titles that were merged (`cause`, `alternatives`, `other_causes`, `other_keys`, the event `alternative`), what
+replays found (`replayed`, `replayed_at`, `replay_said`, the event `replayed`), and `marked_at`."""
 
 
 def _to_2(tree: dict[str, Any]) -> dict[str, Any]:
@@ -22,8 +23,9 @@ def _to_2(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_3(tree: dict[str, Any]) -> dict[str, Any]:
-    """Replays were not journalled before version 3, nor was the time of a mark read."""
-    return {"marked_at": "", "replayed": "", "replayed_at": "", "replay_said": "", **tree}
+    """Before version 3 the title alone told defects apart, and replays were not journalled."""
+    told = {"marked_at": "", "replayed": "", "replayed_at": "", "replay_said": ""}
+    return {**told, "cause": "", "alternatives": [], "other_causes": [], "other_keys": [], **tree}
 
 
 UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2, 2: _to_3}
@@ -81,5 +83,9 @@ COLUMNS: Mapping[str, str] = {
     "replayed": "what the last replay came to: reproduced, changed, gone; empty where none was run",
     "replayed_at": "when, as first_seen",
     "replay_said": "how often the replay showed it, and what it saw",
+    "cause": "what equals for minimal cases of one defect under several titles; empty where only the title tells",
+    "alternatives": "other titles that it came up under",
+    "other_causes": "causes of the alternatives, where they differ",
+    "other_keys": "keys of the alternatives, where they differ",
 }
 """Every column of the index and what it means, in its order; the Parquet file carries these sentences too."""

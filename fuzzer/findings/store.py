@@ -13,6 +13,8 @@ report.md            one page
 model.tflite, tensors.npz, log.txt
 kernels.json         what every runtime made of the minimal case
 stack.txt            the native stack of a death
+.alternatives/<slug>-<id>/
+                     the same files of a title that was merged into another
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,8 @@ from fuzzer.findings import inbox
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.index import FILE, write_index
 from fuzzer.findings.journal import SCHEMA, Journal
+from fuzzer.findings.merging import answers_to
+from fuzzer.findings.titles import finding_id
 
 if TYPE_CHECKING:
     from fuzzer.releases import Boundaries
@@ -39,6 +43,10 @@ _BISECTED = ("last_good", "first_bad", "last_bad", "first_good")
 """What `bisect` finds: releases as `tensorflow 2.18.0`."""
 MAX_OLD_SAMPLES = 3
 """Samples kept of one title when smaller ones replace them."""
+ALTERNATIVES = ".alternatives"
+"""Folder of the samples of titles that were merged into another."""
+MAX_ALTERNATIVES = 8
+"""Samples of other titles kept of one finding; the journal has every title."""
 
 
 class FindingStore:
@@ -66,6 +74,8 @@ class FindingStore:
         """Lines of the journal that could not be read."""
         self.newer = 0
         """Of those, the lines that a newer release wrote."""
+        self.accounts: dict[str, dict[str, None]] = {}
+        """Facet of suspicions -> ids of the findings that some with it ended under."""
         self._findings: dict[str, Finding] = {}
         self._end = 0
 
@@ -76,6 +86,7 @@ class FindingStore:
         if self.journal.size() < self._end:
             # The journal was replaced by an older or shorter one: start over.
             self._findings, self._end, self.damaged, self.newer = {}, 0, 0, 0
+            self.accounts = {}
         read = self.journal.read(self._end)
         if read.newer and not self._end and not self._lenient:
             # Only at first: a campaign that runs goes on beside a newer release, and leaves its lines alone.
@@ -103,6 +114,12 @@ class FindingStore:
             if old is not None:  # what a person said stays said
                 finding = finding.told_as(old)
             self._findings[finding.id] = finding
+        elif event["event"] == "alternative":
+            tree, old = event["finding"], self._findings.get(str(event["id"]))
+            if not isinstance(tree, dict):
+                raise TypeError("a finding is an object")
+            if old is not None:
+                self._findings[old.id] = old.merged(Finding.from_json(tree))
         elif event["event"] == "seen":
             old = self._findings.get(str(event["id"]))
             if old is not None:
@@ -119,14 +136,23 @@ class FindingStore:
                 self._findings[old.id] = replace(
                     old, replayed=str(event["result"]), replay_said=str(event["said"]), replayed_at=str(event["at"])
                 )
+        elif event["event"] == "accounts":
+            facets = event["facets"]
+            if not isinstance(facets, list):
+                raise TypeError("facets are a list")
+            for facet in facets:
+                self.accounts.setdefault(str(facet), {})[str(event["id"])] = None
         elif event["event"] == "bisected":
             old = self._findings.get(str(event["id"]))
             if old is not None:
                 self._findings[old.id] = old.bisected(*(str(event[name]) for name in _BISECTED))
 
     def get(self, id_: str) -> Finding:
-        """The finding whose id starts with `id_`. Raises `UserError` when none or several do."""
-        found = [f for f in self.findings() if f.id.startswith(id_)]
+        """The finding whose id, or the id of another title of it, starts with `id_`.
+
+        Raises `UserError` when none or several do.
+        """
+        found = [f for f in self.findings() if answers_to(f, id_)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -134,9 +160,13 @@ class FindingStore:
         raise UserError(f"no finding {id_!r} in {self.folder}; `python -m fuzzer status` lists them")
 
     def at(self, name: str) -> Finding:
-        """The finding with that id, or in the folder of that name. Raises `UserError` when there is none."""
+        """The finding with that id, or that of another title of it, or in the folder of that name.
+
+        Raises `UserError` when there is none.
+        """
         for finding in self.findings():
-            if name in (finding.id, finding.path):
+            ids = [finding_id(title) for title in finding.alternatives]
+            if name in (finding.id, finding.path, *ids):
                 return finding
         raise UserError(f"no finding {name!r} in {self.folder}; name its folder of findings: --crashes DIR")
 
@@ -155,7 +185,17 @@ class FindingStore:
 
         The folder appears whole or not at all, and the journal is told after it is there.
         """
-        target = self.folder / finding.path
+        self._place(self.folder / finding.path, fill)
+        self.journal.append("finding", finding=finding.to_json())
+
+    def add_alternative(self, finding: Finding, other: Finding, fill: Callable[[Path], None]) -> None:
+        """Adds another title of a finding with its sample, of which `MAX_ALTERNATIVES` are kept; see `add`."""
+        if len(finding.alternatives) < MAX_ALTERNATIVES:
+            (self.folder / ALTERNATIVES).mkdir(exist_ok=True)
+            self._place(self.folder / ALTERNATIVES / other.path, fill)
+        self.journal.append("alternative", id=finding.id, finding=other.to_json())
+
+    def _place(self, target: Path, fill: Callable[[Path], None]) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         try:
             fill(temporary)
@@ -166,11 +206,10 @@ class FindingStore:
                 self._set_aside(target)
             temporary.chmod(0o755)
             temporary.replace(target)
-            sync_folder(self.folder)
+            sync_folder(target.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        self.journal.append("finding", finding=finding.to_json())
 
     def _set_aside(self, target: Path) -> None:
         """Keeps a bounded number of older samples, as `older/1` and so on, inside `.older`."""
@@ -184,6 +223,21 @@ class FindingStore:
     def seen(self, id_: str, case_id: str, at: str, seconds: float = 0.0) -> None:
         """Counts another suspicion under a known title; `seconds` are what examining it took."""
         self.journal.append("seen", id=id_, case=case_id, at=at, seconds=round(seconds, 3))
+
+    def alike(self, id_: str, case_id: str, facets: Sequence[str], at: str) -> None:
+        """Journals that a suspicion was not examined: enough others wait for each of its facets.
+
+        `id_` is the finding that accounts for one of them; empty where none does yet.
+        """
+        self.journal.append("alike", id=id_, case=case_id, facets=list(facets), at=at)
+
+    def unconfirmed(self, id_: str, case_id: str, exits: Sequence[int], shown: bool) -> None:
+        """Journals that a reproducer did not exit 1: its exit codes, and whether one more fresh process showed it."""
+        self.journal.append("unconfirmed", id=id_, case=case_id, exits=list(exits), shown=shown)
+
+    def account(self, id_: str, facets: Sequence[str]) -> None:
+        """Journals that suspicions with these facets ended under a finding."""
+        self.journal.append("accounts", id=id_, facets=list(facets))
 
     def dismiss(self, suspicion: inbox.Suspicion, why: str, seconds: float = 0.0) -> None:
         """Journals that a suspicion is no finding, with its case: nothing found is lost."""

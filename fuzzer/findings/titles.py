@@ -29,7 +29,8 @@ def title_of(verdict: Verdict, case: Case) -> str:
         where += f" ({case.inference.relation})"  # what dies of a relation says nothing of it itself
     if verdict.blame not in ("", "converter"):
         named = verdict.kind in (Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC)
-        return _line(f"{where}: {verdict.message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
+        message = _SCALES.sub(r"\1", verdict.message)
+        return _line(f"{where}: {message}" if named else f"{where}: {verdict.blame}: {verdict.message}")
     if "pass" in verdict.evidence and (verdict.evidence.get("before") or verdict.evidence.get("after")):
         # The converter's rewrite names the defect: which ops of ours lead to it is chance.
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
@@ -39,7 +40,7 @@ def title_of(verdict: Verdict, case: Case) -> str:
     if HEAP_CORRUPTION in verdict.message:
         # The heap is found broken some time after it was broken: neither runtime nor ops name the culprit.
         return _line(f"{where}: {verdict.message}")
-    if verdict.kind is Kind.CONVERTER_ERROR and (violated := _ill_typed(verdict.message, case)):
+    if verdict.kind is Kind.CONVERTER_ERROR and (violated := ill_typed(verdict.message, case)):
         return _line(f"{where}: fake quantisation leaves a tfl op whose {violated}")
     if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE:
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
@@ -66,6 +67,10 @@ def title_of(verdict: Verdict, case: Case) -> str:
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
 
 
+_SCALES = re.compile(r"(the quantiser wrote an? \w+) \(\w+\)")
+"""The type is that of the first operand; the quantiser is to blame for the scales of others (indices have none)."""
+
+
 def _stage(verdict: Verdict) -> str:
     """The stage; none where the native stack names a kernel, which `convert` runs too, to calibrate."""
     named = verdict.kind in DEATHS and verdict.evidence.get(FRAME) and verdict.evidence.get(KERNEL)
@@ -75,14 +80,14 @@ def _stage(verdict: Verdict) -> str:
 _VIOLATIONS = (
     (re.compile(r"'tfl\.\w+' op operand #N must be"), "operand is of a type it does not take"),
     (re.compile(r"'tfl\.\w+' op result #N must be"), "result is of a type it does not give"),
-    (re.compile(r"'tfl\.\w+' op .*same element type"), "operands are of different types"),
+    (re.compile(r"'tfl\.\w+' op .*(same element type|element type needs to match)"), "operands are of different types"),
     (re.compile(r"'tfl\.\w+' op quantization parameters violate the same scale"), "operands have different scales"),
 )
 """What the verifier of MLIR says of operators that ranges of several widths met in: whichever operator it is, the pass
 that propagates the ranges is at fault."""
 
 
-def _ill_typed(message: str, case: Case) -> str:
+def ill_typed(message: str, case: Case) -> str:
     """Which of the `_VIOLATIONS` a message tells of, in a case with fake quantisation; empty for none."""
     trained = case.conversion.scheme == "qat" or any(
         "quant" in node.op or "qat" in node.op for node in case.model.nodes

@@ -14,13 +14,19 @@ _TYPE_NAME = re.compile(r"\btypes?\b|kTfLite\w+|\b(?:FLOAT|U?INT|BFLOAT)\d+\b|\b
 _TYPE_CONDITION = re.compile(r"([\w.>\-]+) == kTfLite\w+(?: \|\| \1 == kTfLite\w+)+(?: was not true)?")
 _EMPTY_RANGE = re.compile(r"(Max and min for dynamic tensors should be recorded during calibration).*", re.DOTALL)
 
+_TYPES = (
+    (re.compile(r"!quant\.uniform<(?:[^<>]|<[^<>]*>)*>"), "quant"),
+    (re.compile(r"tensor<[^<>]*(?:<[^<>]*>[^<>]*)*>"), "tensor"),
+)
+"""Types as MLIR prints them: one with a scale a channel may be longer than all of the message that is read."""
 _NOISE = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"loc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\):?"), ""),
-    (re.compile(r'(?:/|[A-Za-z]:\\)[^\s:"\']+'), "<path>"),
-    (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
-    (re.compile(r"!quant\.uniform<(?:[^<>]|<[^<>]*>)*>"), "quant"),
-    (re.compile(r"tensor<[^<>]*(?:<[^<>]*>[^<>]*)*>"), "tensor"),
+    # The wheels of TensorFlow and of LiteRT are built from one tree under two roots.
+    (re.compile(r'(?:\b(?:tensorflow|tflite|litert))?(?:/|[A-Za-z]:\\)[^\s:"\']+'), "<path>"),
+    (re.compile(r"\b0x[0-9a-fA-F]+"), "<address>"),
+    # Inputs and nodes of ours are numbered in every case.
+    (re.compile(r"\b([xn])\d+\b"), r"\1N"),
     # One with a scale a channel is longer than what is read of a message: its end is missing.
     (re.compile(r"tensor<[^'>\"]*(?:<[^'>]*>[^'>\"]*)*$"), "tensor"),
     (re.compile(r"\b(?!16x8\b)\d+(?:x\d+)+\b"), "NxN"),
@@ -28,9 +34,13 @@ _NOISE = (
     (re.compile(r"[\"'`][^\"'`]{0,80}@[^\"'`]{0,80}[\"'`]"), "<function>"),
     (re.compile(r"\s+"), " "),
 )
+UNLISTED = "is an unlisted type"
+"""What stands for a list of the types that a kernel takes, none of which it was given."""
 MAX_MESSAGE = 160
 MAX_READ = 4000
 """Characters of a message that are looked at; MLIR repeats whole modules after what matters."""
+MAX_TYPES = 1 << 16
+"""Characters in which types are looked for, before that: a scale takes about 20, a filter has up to 2,048 channels."""
 
 _ERROR_LINE = re.compile(r"error: ([^\n]+)")
 _CHECK = re.compile(
@@ -72,9 +82,12 @@ def normalise(message: str) -> str:
 
     Lists of the types that a kernel takes grow from release to release: they become "an unsupported type".
     """
+    message = message[:MAX_TYPES]
+    for pattern, stand_in in _TYPES:
+        message = pattern.sub(stand_in, message)
     message = message[:MAX_READ]
     message = _EMPTY_RANGE.sub(r"\1", message)
-    message = _TYPE_CONDITION.sub(r"\1 is an unlisted type", message)
+    message = _TYPE_CONDITION.sub(rf"\1 {UNLISTED}", message)
     for pattern, stand_in in _NOISE:
         message = pattern.sub(stand_in, message)
     return message.strip(" .:\t")[:MAX_MESSAGE]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fuzzer.case import Case
+    from scripts.defects.endings import Ending
     from scripts.defects.flat import Edited
     from scripts.defects.stepped import Site
 
@@ -16,6 +17,8 @@ Edit = Callable[["Edited", Any, "Case | None"], bool]
 """Changes one operator of a flatbuffer in place; whether there was anything to change."""
 Tamper = Callable[["Site", list[Any], list[Any]], list[Any]]
 """From an operator's operands (None: absent) and results, the wrong results."""
+Condition = Callable[["Edited", Any, "Case"], bool]
+"""Whether an operator of a flatbuffer is one that a defect shows on."""
 
 XNNPACK = ("tf-xnnpack", "litert")
 OPTIMISED = ("tf-builtin",)
@@ -41,8 +44,8 @@ class Defect:
     """One kind of defect under one scheme.
 
     `operator` is the guilty builtin operator, `kinds` the kernels that have the defect (`float32`, `int8`, `int16`,
-    `hybrid`, ...; empty: all). `draw` names the ops and patterns that cases are generated from. Exactly one of `edit`
-    and `tamper` is set.
+    `hybrid`, ...; empty: all). `draw` names the ops and patterns that cases are generated from. Exactly one of `edit`,
+    `tamper` and `ending` is set. `when` says which of the operators it shows on (none given: all).
     """
 
     kind: str
@@ -57,6 +60,8 @@ class Defect:
     threads: int = 1
     control: bool = False
     """Nothing that anybody would call a defect: confirming it would be a false alarm."""
+    ending: Ending | None = None
+    when: Condition | None = None
 
     @property
     def name(self) -> str:

@@ -1,15 +1,18 @@
 """The campaign's target with a defect in it: what `scripts/bench oracles` runs.
 
-A request is the stock target's with `"defect": NAME` (a name in `DEFECTS`), and every command works as it does there.
+A request is the stock target's with `"defect": NAME` (of `DEFECTS` or `PLANTED`), and every command works as it does
+there.
 Of its own this target has `inject`: one clean and one defective execution of a case, judged and compared, and `steps`.
 Replies say what they took in seconds of processor time, which a busy machine does not change.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
+from pathlib import Path
 from time import process_time
 from typing import Any
 from unittest.mock import patch
@@ -24,12 +27,16 @@ from fuzzer.execute.stage import StageCell
 from fuzzer.execute.target import prepare
 from scripts.defects import results
 from scripts.defects.defect import Defect, Party
+from scripts.defects.endings import EndingInterpreter, end
 from scripts.defects.flat import Edited
+from scripts.defects.planted import PLANTED
 from scripts.defects.stepped import InjectionError, SteppedInterpreter
 from scripts.defects.table import DEFECTS
 
 __all__ = ["load", "prepare", "run"]
 
+IN_HAND = "PLANTED_DEFECT_FILE"
+"""Environment variable with the path of a file that holds the name of a defect."""
 VISIBLE = 1e-5
 """A result that moves by less than this share of the largest shows no effect that could be judged: 84 ulp of a float.
 One step of an int16 is three times as much."""
@@ -68,12 +75,31 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         with planted(DEFECTS[request["defect"]], case) if "defect" in request else nullcontext():
             return steps(case, stage)
     begun = process_time()
-    if "defect" not in request:
+    name = request["defect"] if "defect" in request else in_hand()
+    if not name:
         reply = target.run(request, stage)
         return {**reply, "took_s": process_time() - begun}
-    with always_audited(), planted(DEFECTS[request["defect"]], from_json(request["case"])):
+    with always_audited(), planted(_named(name), from_json(request["case"])):
         reply = target.run(request, stage)
     return {**reply, "took_s": process_time() - begun, "guilty": _guilty[-1:]}
+
+
+def _named(name: str) -> Defect:
+    return PLANTED[name].defect if name in PLANTED else DEFECTS[name]
+
+
+def in_hand() -> str:
+    """The defect that requests have which name none: it is written in the file that `IN_HAND` names; empty for none.
+
+    So the product's own code, which knows of no defects, runs on a stack that has one. Every request adds a byte to the
+    file beside it that ends in `.count`.
+    """
+    path = os.environ.get(IN_HAND)
+    if not path:
+        return ""
+    with Path(f"{path}.count").open("ab") as count:
+        count.write(b".")
+    return Path(path).read_text()
 
 
 def inject(case: Case, defect: Defect, stage: StageCell) -> dict[str, Any]:
@@ -109,7 +135,7 @@ def planted(defect: Defect, case: Case) -> Iterator[None]:
                 wrapped = _editing(owner.convert, defect, case)
                 stack.enter_context(patch.object(owner, "convert", wrapped))
         for name in defect.runtimes:
-            stack.enter_context(patch.dict(runtimes.MAKERS, {name: _maker(runtimes.MAKERS[name], defect)}))
+            stack.enter_context(patch.dict(runtimes.MAKERS, {name: _maker(runtimes.MAKERS[name], defect, case)}))
         yield
 
 
@@ -187,28 +213,37 @@ def edited_content(content: bytes, defect: Defect, case: Case) -> bytes:
     """The flatbuffer with its first fitting operator changed."""
     model = Edited(content)
     for position, op in enumerate(list(model.graph.operators)):
-        if _matches(defect, model, op) and _edit(defect, model, op, case):
+        if not _matches(defect, model, op, case):
+            continue
+        if defect.ending is not None:
+            end(defect.ending, defect.operator)
+        elif _edit(defect, model, op, case):
             names = [bytes(model.tensor(int(i)).name or b"").decode(errors="replace") for i in op.outputs]
             _guilty.append({"position": position, "operator": defect.operator, "tensors": names})
             return model.content()
     return content
 
 
-def _matches(defect: Defect, model: Edited, op: Any) -> bool:
-    return model.name(op) == defect.operator and (not defect.kinds or model.kind(op) in defect.kinds)
+def _matches(defect: Defect, model: Edited, op: Any, case: Case) -> bool:
+    if model.name(op) != defect.operator or (defect.kinds and model.kind(op) not in defect.kinds):
+        return False
+    return defect.when is None or defect.when(model, op, case)
 
 
-def _maker(make: Callable[..., Any], defect: Defect) -> Callable[..., Any]:
+def _maker(make: Callable[..., Any], defect: Defect, case: Case) -> Callable[..., Any]:
     def made(content: bytes, threads: int, **options: Any) -> Any:
         model = Edited(content)
-        positions = [i for i, op in enumerate(model.graph.operators) if _matches(defect, model, op)]
-        if not positions:
+        guilty = [op for op in model.graph.operators if _matches(defect, model, op, case)]
+        if not guilty:
             return make(content, threads, **options)
+        if defect.ending is not None:
+            results = frozenset(int(i) for op in guilty for i in op.outputs)
+            return EndingInterpreter(make(content, threads, **options), defect.ending, defect.operator, results)
         if defect.tamper is not None:
             return SteppedInterpreter(
-                make, content, threads, options, lambda m, op: _matches(defect, m, op), defect.tamper
+                make, content, threads, options, lambda m, op: _matches(defect, m, op, case), defect.tamper
             )
-        changed = [_edit(defect, model, op, None) for op in list(model.graph.operators) if _matches(defect, model, op)]
+        changed = [_edit(defect, model, op, None) for op in guilty]
         return make(model.content() if any(changed) else content, threads, **options)
 
     return made
@@ -216,7 +251,7 @@ def _maker(make: Callable[..., Any], defect: Defect) -> Callable[..., Any]:
 
 def _applies(defect: Defect, clean: CaseRun, case: Case) -> bool:
     model = Edited(clean.content)
-    fitting = [op for op in model.graph.operators if _matches(defect, model, op)]
+    fitting = [op for op in model.graph.operators if _matches(defect, model, op, case)]
     if defect.tamper is not None:
         return bool(fitting)
     given = case if defect.party is Party.CONVERTER else None

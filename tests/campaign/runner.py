@@ -18,7 +18,7 @@ from fuzzer.campaign.supervisor import Supervisor
 from fuzzer.campaign.worker import Worker
 from fuzzer.errors import UserError
 from fuzzer.execute import Limits
-from fuzzer.findings import examiner
+from fuzzer.findings import saving
 from tests.conftest import TINY
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     events = settings.pop("events", None)
     limits = Limits(**settings.pop("limits", {}))
-    examiner.run_script = lambda script: -1  # type: ignore[assignment]
+    saving.run_script = lambda script: -1  # type: ignore[assignment]
     folders = {k: Path(settings.pop(k)) for k in ("corpus", "crashes")}
     try:
         supervisor = Recording(CampaignConfig(**folders, limits=limits, target=TINY, **settings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzzer.findings.examiner import facets_of
+from fuzzer.findings.facets import facets_of
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.strategies import drawn_case

@@ -10,7 +10,8 @@ import pytest
 
 from fuzzer.case import pretty
 from fuzzer.findings import FindingStore
-from fuzzer.findings.examiner import REPEATS, Examiner
+from fuzzer.findings.examiner import Examiner
+from fuzzer.findings.observing import REPEATS
 from fuzzer.findings.replay import Replayed, Target, _one, all_targets, record
 from fuzzer.oracles import Kind, Verdict
 from tests.findings.samples import VERDICT, fill, finding, store

@@ -13,9 +13,9 @@ import pytest
 from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, to_json
 from fuzzer.errors import GenerateAnother
 from fuzzer.execute import Executor, Reply
-from fuzzer.findings.examiner import run_script
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.propagated import MAX_LOOKS, Propagated
+from fuzzer.findings.saving import run_script
 from fuzzer.findings.script import reproducer
 from fuzzer.mutate import generate
 from fuzzer.ops import TensorType, registry

@@ -146,7 +146,7 @@ def probe_for(record: CaseRun, position: int, runtime: str) -> dict[str, Any]:
         return {"op": ""}
     op = flat.ops[position]
     if op.name not in UNJUDGED:
-        probe(record, position, runtime, intermediates(record, 0) if record.samples else {})
+        probe(record, position, runtime, intermediates(record, 0, avoid=runtime) if record.samples else {})
     return {"op": f"{op.name} ({kernel_kind(flat, op)})"}
 
 

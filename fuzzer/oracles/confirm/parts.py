@@ -18,9 +18,12 @@ BASES = (REFERENCE_RUNTIME, "tf-builtin")
 FLOAT_UNIT = 2.0**-23
 
 
-def intermediates(record: CaseRun, sample: int) -> dict[int, Array]:
-    """Every tensor of the main graph under the first base that can run it; empty when none can."""
-    for base in BASES:
+def intermediates(record: CaseRun, sample: int, avoid: str = "") -> dict[int, Array]:
+    """Every tensor of the main graph under the first base that can run it; empty when none can.
+
+    A runtime to `avoid`, which dies of the model, is no base.
+    """
+    for base in (name for name in BASES if name != avoid):
         found = _recorded(record, sample, base)
         if found:
             return found

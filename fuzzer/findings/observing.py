@@ -1,0 +1,147 @@
+"""Observing: what a case shows when it is run, alone, again, and part by part.
+
+Everything happens in an executor that may die; nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fuzzer.case import RUNTIMES, Case, to_json
+from fuzzer.execute import Death, Executor, Reply
+from fuzzer.findings.titles import CALIBRATED_ON
+from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
+from fuzzer.oracles.death import FRAME, KERNEL, judge_death
+from fuzzer.oracles.verdict import CONFIRMED_AS
+
+REPEATS = 3
+"""Fresh processes a suspicion is repeated in: a defect that shows half of the time is missed by one in eight."""
+HANG_FACTOR = 2.5
+"""A hang must still be one at this multiple of the campaign's time-out."""
+SAVE_S = 30.0
+"""For running the minimal case once more on every runtime, to keep the numbers."""
+MAX_PROBED = 24
+"""Operators of a minimal flatbuffer that are run alone to find the one that kills."""
+
+
+class ExecutorBugError(Exception):
+    """The target raised: a bug of ours, never a reason to dismiss a suspicion. Carries the traceback."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one execution of a case said: the verdict, or None and why, and the native log."""
+
+    verdict: Verdict | None
+    why: str
+    log: str = ""
+    unjudged: str = ""
+    """What was in the way where nobody could judge it."""
+    death: Verdict | None = None
+    """How the process died while confirming what is no death."""
+
+
+class Observer:
+    """Runs cases in one executor. Not safe for use by several threads at once.
+
+    Every method raises `ZygoteDiedError` and `OSError`.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def observe(self, case: Case, goal: Verdict | None, fresh: bool = False, patient: bool = False) -> Observation:
+        """Runs a case once and confirms what it shows.
+
+        `goal` says which kind is looked for (None: any). `fresh` uses a new process, `patient` waits longer before it
+        calls something a hang. Raises `ExecutorBugError`.
+        """
+        if fresh:
+            self._executor.stop()
+        patient = patient and (goal is None or goal.kind is Kind.HANG)
+        timeout = self._executor.limits.timeout_for(case) * (HANG_FACTOR if patient else 1.0)
+        if goal is None or goal.kind in DEATHS:
+            request: dict[str, Any] = {"command": "run", "case": to_json(case)}
+        else:
+            request = {"command": "confirm", "case": to_json(case), "verdict": goal.to_json()}
+            timeout *= 3  # the truth runs the case eight times over
+        answer = self._executor.run(request, timeout)
+        if isinstance(answer, Death):
+            verdict = judge_death(answer)
+            if goal is not None and goal.kind not in DEATHS:
+                # Confirming runs more than the case did; a death here is not what was suspected.
+                why = f"{verdict.kind.value} while confirming: {verdict.message}"
+                return Observation(None, why, answer.log, death=verdict)
+            return Observation(verdict, "", answer.log)
+        message = answer.message
+        if "bug" in message:
+            raise ExecutorBugError(message["bug"])
+        if request["command"] == "confirm":
+            tree = message["verdict"]
+            unjudged = str(message.get("unjudged", ""))
+            return Observation(Verdict.from_json(tree) if tree else None, message["why"], unjudged=unjudged)
+        if goal is None and message["verdicts"]:
+            return self.observe(case, Verdict.from_json(message["verdicts"][0]))
+        return Observation(None, "the process came through this time")
+
+    def repeatability(self, case: Case, goal: Verdict) -> tuple[int, Verdict, str]:
+        """How many of `REPEATS` fresh processes show the defect, the last verdict that did, and its log."""
+        times, verdict, log = 0, goal, ""
+        for _ in range(REPEATS):
+            seen = self.observe(case, goal, fresh=True)
+            if seen.verdict is not None and seen.verdict.kind is goal.kind and seen.verdict.stage is goal.stage:
+                times, verdict, log = times + 1, seen.verdict, seen.log or log
+        return times, verdict, log
+
+    def deadly_node(self, case: Case, verdict: Verdict) -> str:
+        """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does.
+
+        Nothing is run where the native stack names the kernel.
+        """
+        if verdict.evidence.get(FRAME) and verdict.evidence.get(KERNEL):
+            return ""
+        if verdict.stage not in (Stage.ALLOCATE, Stage.INVOKE) or verdict.kind is not Kind.CRASH:
+            return ""
+        for position in range(MAX_PROBED):
+            request = {"command": "probe", "case": to_json(case), "position": position, "runtime": verdict.runtime}
+            self._executor.stop()
+            answer = self._executor.run(request, self._executor.limits.timeout_for(case))
+            if isinstance(answer, Death):
+                return answer.detail.partition(" ")[2] if answer.stage == "probe" else ""
+            if not answer.message.get("op"):
+                return ""
+        return ""
+
+    def overflowing(self, case: Case, verdict: Verdict) -> dict[str, Any]:
+        """Evidence that a conversion died of calibrating on NaN or infinity: one defect, whatever op made them."""
+        if verdict.stage is not Stage.CONVERT or not case.conversion.calibrated:
+            return {}
+        self._executor.stop()
+        answer = self._executor.run({"command": "finite", "case": to_json(case)})
+        if isinstance(answer, Death) or answer.message.get("finite", True):
+            return {}
+        return {CALIBRATED_ON: "NaN or infinity"}
+
+    def rewritten(self, case: Case, verdict: Verdict) -> Verdict:
+        """The verdict with the converter pass that made the model wrong, where it is found.
+
+        Raises `ExecutorBugError`.
+        """
+        request = {"command": "rewrite", "case": to_json(case), "verdict": verdict.to_json()}
+        answer = self._executor.run(request, self._executor.limits.timeout_for(case) * 3)
+        if isinstance(answer, Death):
+            return replace(verdict, evidence={**verdict.evidence, "no pass": "the process died while looking"})
+        if "bug" in answer.message:
+            raise ExecutorBugError(answer.message["bug"])
+        evidence = {**verdict.evidence, **answer.message["rewrite"], CONFIRMED_AS: verdict.message}
+        return replace(verdict, message=answer.message["message"] or verdict.message, evidence=evidence)
+
+    def save_tensors(self, case: Case, folder: Path) -> None:
+        """The flatbuffer and the numbers of every runtime, or of the guilty ones where another dies of the case."""
+        every = replace(case, inference=replace(case.inference, runtimes=RUNTIMES))
+        for asked in (every, case):
+            answer = self._executor.run({"command": "save", "case": to_json(asked), "folder": str(folder)}, SAVE_S)
+            if isinstance(answer, Reply):
+                return
