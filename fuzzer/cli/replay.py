@@ -22,16 +22,16 @@ def command(what: str | None, everything: bool, crashes: Path) -> int:
     from rich.text import Text
 
     from fuzzer.errors import UserError
-    from fuzzer.findings.replay import record, replay, targets
+    from fuzzer.findings.replay import all_targets, record, replay, targets
 
     if everything == (what is not None):
         raise UserError("say what to replay: an id, a path, or --all")
-    chosen = targets(crashes, what)
-    if not chosen:
+    chosen, broken = (targets(crashes, what), []) if what is not None else all_targets(crashes)
+    if not chosen and not broken:
         raise UserError(f"{crashes} holds no findings; there is nothing to replay")
     console = Console()
     table = Table("finding", "result", "now", "title")
-    good, problems = True, set()
+    good, problems = not broken, set()
     with console.status("starting TensorFlow"):
         for result in replay(chosen):
             good = good and result.result == "reproduced"
@@ -39,6 +39,8 @@ def command(what: str | None, everything: bool, crashes: Path) -> int:
             style = {"reproduced": "green", "changed": "yellow", "skipped": "yellow", "gone": "red"}[result.result]
             table.add_row(result.target.name, Text(result.result, style), Text(result.now), Text(result.target.title))
     console.print(table)
+    for damaged in broken:
+        click.echo(f"note: not replayed, {damaged}", err=True)
     for problem in sorted(problems - {""}):
         click.echo(f"note: the result is {problem}", err=True)
     return 0 if good else 1

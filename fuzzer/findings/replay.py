@@ -40,14 +40,25 @@ class Replayed:
     """How often it was shown, and what."""
 
 
-def targets(crashes: Path, what: str | None) -> list[Target]:
-    """What to replay: one id or path, or everything when `what` is None. Raises `UserError` naming what is missing."""
-    if what is not None and Path(what).exists():
+def targets(crashes: Path, what: str) -> list[Target]:
+    """What to replay: one id or path. Raises `UserError` naming what is missing."""
+    if Path(what).exists():
         path = Path(what)
         return [_folder(path) if path.is_dir() else Target(path.name, "", load_case(path), None)]
-    store = FindingStore(crashes)
-    findings = store.findings() if what is None else [store.get(what)]
-    return [_folder(crashes / f.path, f.id, f.title) for f in findings]
+    finding = FindingStore(crashes).get(what)
+    return [_folder(crashes / finding.path, finding.id, finding.title)]
+
+
+def all_targets(crashes: Path) -> tuple[list[Target], list[str]]:
+    """Every finding, and a sentence for each whose files are damaged: one of them must not hold up all others."""
+    found: list[Target] = []
+    broken: list[str] = []
+    for finding in FindingStore(crashes).findings():
+        try:
+            found.append(_folder(crashes / finding.path, finding.id, finding.title))
+        except UserError as why:
+            broken.append(f"{finding.id}: {why}")
+    return found, broken
 
 
 def load_case(path: Path) -> Case:
@@ -120,7 +131,8 @@ def _one(examiner: Examiner, target: Target) -> Replayed:
         if seen.verdict is None:
             why = seen.why
         elif goal is None or (seen.verdict.kind, seen.verdict.message) == (goal.kind, goal.message):
-            return Replayed(target, "reproduced", f"{_how_bad(seen.verdict)}, {_in_run(run)}")
+            said = ", ".join(filter(None, (_how_bad(seen.verdict), _in_run(run))))
+            return Replayed(target, "reproduced", said)
         else:
             changed = f"{seen.verdict.kind.value}: {seen.verdict.message}"
     if changed:
@@ -135,6 +147,8 @@ def _in_run(run: int) -> str:
 
 
 def _how_bad(verdict: Verdict) -> str:
+    if verdict.unit == "error":
+        return ""  # there is always one of it
     if verdict.unit != "signal":
         return f"{verdict.severity:g} {verdict.unit}"
     number = int(verdict.severity)

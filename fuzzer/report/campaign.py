@@ -70,7 +70,7 @@ def read(
     findings = store.findings()
     said = list(problems)
     if store.damaged:
-        said.append(f"{store.damaged} lines of the journal could not be read: damaged, or of a newer release")
+        said.append(f"lines of the journal that could not be read (damaged, or of a newer release): {store.damaged}")
     if snapshot is None and not findings:
         raise UserError(f"{crashes} holds neither findings nor a campaign; start one: python -m fuzzer --minutes 10")
     if snapshot is None and not problems:

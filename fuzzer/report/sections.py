@@ -330,6 +330,8 @@ def _repeatability(finding: Finding) -> Iterator[Block]:
     code = finding.script_exit
     other = f"was killed by signal {-code} itself" if code < 0 else f"exited {code} when it was written"
     rows.append(("the script", (exits.get(code, other),)))
+    if finding.replayed:
+        rows.append(("last replay", (f"{finding.replayed}: {finding.replay_said}",)))
     rows.append(("case", (Mono(finding.case), " (found as ", Mono(finding.found_as), ")")))
     yield Facts(tuple(rows))
 

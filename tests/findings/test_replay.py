@@ -8,9 +8,11 @@ from typing import cast
 
 import pytest
 
+from fuzzer.case import pretty
 from fuzzer.findings import FindingStore
-from fuzzer.findings.examiner import REPEATS, Examiner
-from fuzzer.findings.replay import Replayed, Target, _one, record
+from fuzzer.findings.examiner import Examiner
+from fuzzer.findings.observing import REPEATS
+from fuzzer.findings.replay import Replayed, Target, _one, all_targets, record
 from fuzzer.oracles import Kind, Verdict
 from tests.findings.samples import VERDICT, fill, finding, store
 from tests.strategies import drawn_case
@@ -71,9 +73,25 @@ def test_another_verdict_in_between_is_changed() -> None:
 
 @pytest.mark.parametrize(("severity", "unit", "said"), [
     (11.0, "signal", "signal 11 (SIGSEGV), "), (99.0, "signal", "signal 99 (unknown), "), (9.0, "steps", "9 steps, "),
+    (1.0, "error", "in the first"),
 ])  # fmt: skip
 def test_how_bad_it_is_is_said_with_its_unit(severity: float, unit: str, said: str) -> None:
     assert replayed([replace(DEATH, severity=severity, unit=unit)])[0].now.startswith(said)
+
+
+def test_one_damaged_finding_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    made = FindingStore(tmp_path, create=True)
+    for title, text in (("whole", pretty(drawn_case(1))), ("torn", '{"schema"'), ("empty", None)):
+
+        def write(folder: Path, text: str | None = text) -> None:
+            if text is not None:
+                (folder / "minimal.json").write_text(text)
+
+        made.add(finding(title), write)
+    found, broken = all_targets(tmp_path)
+    assert [target.title for target in found] == ["whole"]
+    assert len(broken) == 2 and any(finding("torn").id in why and "is no case" in why for why in broken)
+    assert any(finding("empty").id in why and "holds neither" in why for why in broken)
 
 
 def test_the_outcome_is_in_journal_and_index(tmp_path: Path) -> None:

@@ -262,3 +262,11 @@ def test_a_lead_is_said_once(tmp_path: Path) -> None:
     told = report(material(tmp_path))
     happens = told.section("happens")
     assert happens is not None and happens.blocks[0] == say("".join(map(str, told.lead)))
+
+
+def test_the_last_replay_is_told(tmp_path: Path) -> None:
+    given = material(tmp_path)
+    assert "last replay" not in markdown(report(given))
+    again = replace(given.finding, replayed="gone", replay_said="0 of 3 fresh runs showed it: it ended well")
+    text = markdown(report(replace(given, finding=again)))
+    assert "- last replay: gone: 0 of 3 fresh runs showed it: it ended well" in text
