@@ -22,6 +22,8 @@ class CampaignConfig:
     seconds: float | None = None
     cases: int | None = None
     workers: int | None = None
+    examiners: int | None = None
+    """Threads that examine what the drivers raise; None: `default_examiners`."""
     seed: int | None = None
     fresh: bool = False
     known: Path | None = None
@@ -33,9 +35,21 @@ class CampaignConfig:
     target: str = DEFAULT_TARGET
 
 
-def default_workers() -> int:
-    """All cores but one: that one examines findings and draws the screen."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def default_examiners() -> int:
+    """One on up to four cores, above that about a quarter of the cores: what a driver raises takes longer to examine
+    than to find, most of all in the first hour.
+    """
+    return max(1, cores() // 4)
+
+
+def default_workers(examiners: int | None = None) -> int:
+    """All cores but those that examine findings (and draw the screen)."""
+    return max(1, cores() - (examiners or default_examiners()))
 
 
 @dataclass(frozen=True)

@@ -1,140 +1,183 @@
-"""The examiner at work beside the drivers: a thread of the supervisor that empties the inbox."""
+"""Examiners at work beside the drivers: threads of the supervisor that empty the inbox.
+
+Each has an executor of its own; what they know (`Ledger`), what waits (`Waiting`) and the store are shared.
+"""
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzzer.errors import CaseError
+from fuzzer.campaign.config import cores
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings import inbox
+from fuzzer.findings.clock import StageClock
 from fuzzer.findings.examiner import Examiner, Outcome
-from fuzzer.findings.facets import facets_of
+from fuzzer.findings.ledger import Ledger
 from fuzzer.findings.store import FindingStore
+from fuzzer.findings.waiting import Waiting
 
 _IDLE_S = 0.3
+
+
+@dataclass(eq=False)
+class _Desk:
+    """Where one examiner works."""
+
+    thread: threading.Thread = field(init=False)
+    examiner: Examiner | None = None
 
 
 class Examination:
     """Examines suspicions until told to finish. Results arrive in `outcomes`."""
 
-    def __init__(self, zygote: Zygote, crashes: Path, versions: str, limits: Limits, scratch: Path) -> None:
+    def __init__(
+        self, zygote: Zygote, crashes: Path, versions: str, limits: Limits, scratch: Path, examiners: int = 1
+    ) -> None:
+        """`examiners` are at work beside the drivers; when those are done, as many as there are cores.
+
+        Raises `UserError` and `OSError` when the folder or its journal cannot be read.
+        """
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self.warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.clock = StageClock()
         self._zygote = zygote
-        self._crashes = crashes
         self._versions = versions
         self._limits = limits
         self._scratch = scratch
+        self._examiners = examiners
+        self._store = FindingStore(crashes)
+        self._ledger = Ledger(self._store.findings(), self._store.accounts)
+        self._waiting = Waiting(self._store, self._ledger)
         self._draining = threading.Event()
         self._now = threading.Event()
-        self._examiner: Examiner | None = None
-        self._broken: set[str] = set()
-        self._facets: dict[str, tuple[str, ...]] = {}
-        """Of the suspicions that wait, by file name: each is read once to be compared."""
-        self._thread = threading.Thread(target=self._run, name="examiner", daemon=True)
+        self._refused = threading.Event()
+        """Set once the disk has refused: one warning is enough."""
+        self._desks: list[_Desk] = []
 
     def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        self._employ(self._examiners)
 
     def drain(self) -> None:
-        """Asks it to end once the inbox is empty."""
+        """Asks them to end once the inbox is empty; the drivers' cores are free for more of them now."""
         self._draining.set()
+        if self._desks and not self._now.is_set():
+            self._employ(max(self._examiners, cores()))
 
     def hurry(self) -> None:
-        """Asks it to end now: minimising is cut short and stored as far as it came; the rest stays in the inbox."""
+        """Asks them to end now: minimising is cut short and stored as far as it came; the rest stays in the inbox."""
         self._draining.set()
         self._now.set()
 
     @property
     def running(self) -> bool:
-        """Whether the thread is at work."""
-        return self._thread.is_alive()
+        """Whether any thread is at work."""
+        return any(desk.thread.is_alive() for desk in self._desks)
 
     def join(self, timeout_s: float) -> bool:
-        """Waits for its end; whether it came."""
-        self._thread.join(timeout_s)
+        """Waits for their end; whether it came."""
+        end = time.monotonic() + timeout_s
+        for desk in self._desks:
+            desk.thread.join(max(0.0, end - time.monotonic()))
         return not self.running
-
-    # --- the thread -------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        while not self._now.is_set():
-            try:
-                if self._examiner is None:
-                    store = FindingStore(self._crashes)
-                    self._examiner = Examiner(
-                        self._zygote.path, store, self._versions, self._limits, scratch=self._scratch
-                    )
-                if not self._one(self._examiner) and self._draining.wait(_IDLE_S) and not self._waiting():
-                    break
-            except ZygoteDiedError:
-                self._reset()
-                self._now.wait(1.0)
-            except OSError as refused:
-                self.warnings.put(f"examining stopped: {refused}; suspicions stay in {self._crashes / inbox.FOLDER}")
-                break
-            except Exception:
-                # A bug of ours must not end the night: it is shown, and the suspicion is left where it is.
-                self.warnings.put("internal error while examining: " + traceback.format_exc(limit=8))
-                self._reset()
-        self._reset()
-
-    def _reset(self) -> None:
-        if self._examiner is not None:
-            self._examiner.close()
-            self._examiner = None
-
-    def _waiting(self) -> list[Path]:
-        return [p for p in inbox.waiting(self._crashes) if p.name not in self._broken]
-
-    def _one(self, examiner: Examiner) -> bool:
-        """Examines the most interesting suspicion; false when there is none."""
-        chosen = self._choose(examiner)
-        if chosen is None:
-            return False
-        path, suspicion = chosen
-        self._broken.add(path.name)  # until it is through: an internal error must not bring it up again
-        outcome = examiner.examine(suspicion, self._now.is_set)
-        self._broken.discard(path.name)
-        examiner.doing = ""
-        if outcome.what != "left":
-            path.unlink(missing_ok=True)
-            self.outcomes.put(outcome)
-        return True
-
-    def _choose(self, examiner: Examiner) -> tuple[Path, inbox.Suspicion] | None:
-        """The suspicion with the least examined facet, the oldest of several."""
-        waiting = self._waiting()
-        self._facets = {path.name: self._facets_of(path) for path in waiting}
-        ranked = sorted(waiting, key=lambda path: examiner.interest(self._facets[path.name]))
-        for path in ranked:
-            suspicion = self._read(path)
-            if suspicion is not None:
-                return path, suspicion
-        return None
-
-    def _facets_of(self, path: Path) -> tuple[str, ...]:
-        known = self._facets.get(path.name)
-        if known is not None:
-            return known
-        suspicion = self._read(path)
-        return () if suspicion is None else facets_of(suspicion)
-
-    def _read(self, path: Path) -> inbox.Suspicion | None:
-        if path.name in self._broken:
-            return None
-        try:
-            return inbox.load(path)
-        except CaseError as broken:
-            self._broken.add(path.name)
-            self.warnings.put(f"{path} is left alone: {broken}")
-            return None
 
     @property
     def activity(self) -> str:
-        """What the examiner does now, in a few words."""
-        return self._examiner.doing if self._examiner is not None else ""
+        """What the examiners do now, in a few words."""
+        doing = [desk.examiner.doing for desk in self._desks if desk.examiner is not None and desk.examiner.doing]
+        return " · ".join(doing) if len(doing) < 2 else f"{len(doing)} at work: {' · '.join(doing)}"
+
+    @property
+    def alike(self) -> int:
+        """How many of the suspicions that wait look like known findings."""
+        return self._waiting.alike
+
+    # --- the threads ------------------------------------------------------------------------------------
+
+    def _employ(self, count: int) -> None:
+        while len(self._desks) < count:
+            desk, name = _Desk(), f"examiner-{len(self._desks)}"
+            desk.thread = threading.Thread(target=self._run, args=(desk,), name=name, daemon=True)
+            self._desks.append(desk)
+            desk.thread.start()
+
+    def _run(self, desk: _Desk) -> None:
+        while not self._now.is_set() and not self._refused.is_set():
+            try:
+                if not self._one(desk) and self._draining.wait(_IDLE_S):
+                    if self._waiting.idle:
+                        break
+                    self._now.wait(_IDLE_S)  # others are at what waits
+            except ZygoteDiedError:
+                self._reset(desk)
+                self._now.wait(1.0)
+            except OSError as refused:
+                if not self._refused.is_set():
+                    self._refused.set()
+                    kept = self._store.folder / inbox.FOLDER
+                    self.warnings.put(f"examining stopped: {refused}; suspicions stay in {kept}")
+            except Exception:
+                # A bug of ours must not end the night: it is shown, and the suspicion is left where it is.
+                self.warnings.put("internal error while examining: " + traceback.format_exc(limit=8))
+                self._reset(desk)
+        self._reset(desk)
+
+    @staticmethod
+    def _reset(desk: _Desk) -> None:
+        if desk.examiner is not None:
+            desk.examiner.close()
+            desk.examiner = None
+
+    def _one(self, desk: _Desk) -> bool:
+        """Examines the most interesting suspicion; false when there is none to be had."""
+        try:
+            taken = self._waiting.take()
+        finally:
+            self._tell()
+        if taken is None:
+            return False
+        name, suspicion = taken
+        begun = time.monotonic()
+        outcome: Outcome | None = None
+        again = False
+        try:
+            if desk.examiner is None:
+                desk.examiner = self._examiner()
+            outcome = desk.examiner.examine(suspicion, self._now.is_set)
+            desk.examiner.doing = ""
+        except (ZygoteDiedError, OSError):
+            again = True  # of an internal error the suspicion is not brought up again
+            raise
+        finally:
+            if outcome is not None and outcome.what not in ("left", "busy"):
+                self._waiting.done(name, time.monotonic() - begun)
+            else:
+                self._waiting.leave(name, again or outcome is not None)
+        if outcome.what not in ("left", "busy"):
+            self.outcomes.put(outcome)
+        if outcome.what == "busy":
+            self._now.wait(_IDLE_S)
+        return True
+
+    def _examiner(self) -> Examiner:
+        return Examiner(
+            self._zygote.path,
+            self._store,
+            self._versions,
+            self._limits,
+            scratch=self._scratch,
+            ledger=self._ledger,
+            clock=self.clock,
+        )
+
+    def _tell(self) -> None:
+        """Passes on what was counted without running it, and which files are no suspicions."""
+        for sentence in self._waiting.take_broken():
+            self.warnings.put(sentence)
+        for known in self._waiting.take_counted():
+            self.outcomes.put(Outcome(known.what, known.finding, known.why))

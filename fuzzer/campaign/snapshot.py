@@ -126,10 +126,16 @@ class Snapshot:
     suspicions: int = 0
     pending: int = 0
     """Suspicions not yet confirmed and minimised."""
+    alike: int = 0
+    """Of those that are pending, the ones that look like known findings."""
+    set_aside: int = 0
+    """Suspicions that were not examined, because enough others like them wait."""
     dismissed: int = 0
     """Suspicions that confirmation found to be no defect."""
     examining: str = ""
-    """What the examiner is doing now, in a few words."""
+    """What the examiners are doing now, in a few words."""
+    examined: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Stage of examining -> how often, and seconds in all, in this run."""
     titles: tuple[TitleLine, ...] = ()
     newest: str = ""
     """Title of the newest finding of this run."""
@@ -211,6 +217,7 @@ class Snapshot:
             kind: {name: Rate(**rate) for name, rate in table.items()}
             for kind, table in known.get("health", {}).items()
         }
+        known["examined"] = {stage: (int(n), float(s)) for stage, (n, s) in known.get("examined", {}).items()}
         known["warnings"] = tuple(known.get("warnings", ()))
         return Snapshot(**known)
 

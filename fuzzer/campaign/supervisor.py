@@ -21,7 +21,7 @@ from typing import Any
 
 from fuzzer import native
 from fuzzer.campaign import versions
-from fuzzer.campaign.config import CampaignConfig, DriverConfig, default_workers
+from fuzzer.campaign.config import CampaignConfig, DriverConfig, default_examiners, default_workers
 from fuzzer.campaign.corpus import BLOCKS_FILE, Corpus
 from fuzzer.campaign.driver import link
 from fuzzer.campaign.examination import Examination
@@ -93,6 +93,8 @@ class Supervisor:
         self._last_tick = -1.0
         self._pending_at = -_PENDING_S
         self._pending_count = 0
+        self._alike_count = 0
+        self._set_aside = 0
         self._corpus_size = 0
         self._examination: Examination | None = None
         self._index_stale = True
@@ -110,7 +112,12 @@ class Supervisor:
             self._wait_for(zygote)
             self._find_blocks(zygote)
             self._examination = Examination(
-                zygote, self.config.crashes, versions.installed(), self.config.limits, self._scratch
+                zygote,
+                self.config.crashes,
+                versions.installed(),
+                self.config.limits,
+                self._scratch,
+                self.config.examiners or default_examiners(),
             )
             if self.config.examine:
                 self._examination.start()
@@ -185,7 +192,7 @@ class Supervisor:
         return self._scratch / BLOCKS_FILE
 
     def _start_workers(self, zygote: Zygote) -> None:
-        count = self.config.workers or default_workers()
+        count = self.config.workers or default_workers(self.config.examiners)
         for i in range(count):
             share = None
             if self.config.cases is not None:
@@ -322,6 +329,7 @@ class Supervisor:
         while not examination.outcomes.empty():
             outcome = examination.outcomes.get()
             self.statistics.dismissed += outcome.what == "dismissed"
+            self._set_aside += outcome.what == "alike"
             if outcome.unjudged:
                 self.statistics.health.take_unjudged(outcome.unjudged)
             if outcome.what == "new" and outcome.finding is not None:
@@ -378,7 +386,10 @@ class Supervisor:
             versions=versions.installed(),
             corpus=self._corpus_size,
             pending=self._pending(),
+            alike=self._alike_count,
+            set_aside=self._set_aside,
             examining=examination.activity if examination else "",
+            examined=examination.clock.totals() if examination else {},
             newest=self._newest,
             warnings=tuple(self.warnings[-6:]),
         )
@@ -388,6 +399,7 @@ class Supervisor:
         if self.elapsed - self._pending_at >= _PENDING_S or self._state == "finished":
             self._pending_at = self.elapsed
             self._pending_count = inbox.count(self.config.crashes)
+            self._alike_count = self._examination.alike if self._examination else 0
         return self._pending_count
 
     def _warn(self, sentence: str) -> None:

@@ -22,7 +22,12 @@ PLAIN_S = 10.0
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Stop after this many hours.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Stop after this many minutes.")
 @click.option("--cases", type=click.IntRange(min=1), help="Stop after this many cases.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Drivers [default: cores - 1].")
+@click.option("--workers", type=click.IntRange(1, 64), help="Drivers [default: cores - examiners].")
+@click.option(
+    "--examiners",
+    type=click.IntRange(1, 64),
+    help="Threads that examine suspicions [default: a quarter of the cores, at least 1; all cores at the end].",
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -45,6 +50,7 @@ def command(
     minutes: float | None,
     cases: int | None,
     workers: int | None,
+    examiners: int | None,
     seed: int | None,
     corpus: Path,
     crashes: Path,
@@ -59,7 +65,9 @@ def command(
     if sum(limit is not None for limit in (hours, minutes, cases)) > 1:
         raise UserError("give one of --hours, --minutes and --cases, not several")
     seconds = hours * 3600 if hours is not None else minutes * 60 if minutes is not None else None
-    config = CampaignConfig(corpus, crashes, seconds, cases, workers, seed, fresh, known, Guidance.by(coverage))
+    config = CampaignConfig(
+        corpus, crashes, seconds, cases, workers, examiners, seed, fresh, known, Guidance.by(coverage)
+    )
     return _run(config, plain or not sys.stdout.isatty())
 
 

@@ -15,16 +15,18 @@ from time import monotonic
 from fuzzer.case import Case
 from fuzzer.execute import Executor, Limits
 from fuzzer.findings import saving
+from fuzzer.findings.clock import StageClock
 from fuzzer.findings.facets import explained_by, facets_of, related
 from fuzzer.findings.finding import Finding
+from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.ledger import Ledger
-from fuzzer.findings.merging import as_sample_of
+from fuzzer.findings.merging import as_sample_of, cause_of
 from fuzzer.findings.observing import Observation, Observer
 from fuzzer.findings.saving import Sample
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
-from fuzzer.findings.titles import key_of
+from fuzzer.findings.titles import finding_id, key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Verdict
 from fuzzer.reduce import Budget, reduce, size
 
@@ -33,7 +35,10 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a suspicion: `new`, `better` (a smaller sample), `seen`, `dismissed`, or `left` (no time)."""
+    """What became of a suspicion: `new`, `better` (a smaller sample), `seen`, `dismissed`, `left` (no time) or `busy`.
+
+    `busy`: another examiner minimises the same defect just now; nothing was journalled.
+    """
 
     what: str
     finding: Finding | None
@@ -54,14 +59,18 @@ class Examiner:
         reduce_seconds: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         scratch: Path | None = None,
+        ledger: Ledger | None = None,
+        clock: StageClock | None = None,
     ) -> None:
+        """Several examiners of one folder share a `ledger`, and may share a `clock`."""
         self.store = store
         self.versions = versions
         self.doing = ""
         """What it is doing now, for the screen."""
         self._executor = Executor(zygote_path, limits, scratch)
         self._observer = Observer(self._executor)
-        self._ledger = Ledger(store.findings())
+        self._ledger = ledger or Ledger(store.findings(), store.accounts)
+        self._clock = clock or StageClock()
         self._reduce_seconds = reduce_seconds
         self._now = now
         self._begun = 0.0
@@ -69,10 +78,6 @@ class Examiner:
     def close(self) -> None:
         """Ends its executor."""
         self._executor.close()
-
-    def interest(self, facets: Sequence[str]) -> tuple[bool, int]:
-        """What goes first is least; see `Ledger.interest`."""
-        return self._ledger.interest(facets)
 
     def observe(self, case: Case, goal: Verdict | None, fresh: bool = False, patient: bool = False) -> Observation:
         """Runs a case once and confirms what it shows; see `Observer.observe`."""
@@ -88,32 +93,44 @@ class Examiner:
         `stop` cuts minimising short. Raises `ZygoteDiedError` and `OSError`; the suspicion is then untouched.
         """
         self._begun = monotonic()
-        case, scheme = suspicion.case, suspicion.case.conversion.scheme
-        if suspicion.verdict is not None and suspicion.verdict.kind in DEATHS:
-            known = self._ledger.recognised(suspicion.verdict, case)
-            if known is not None:
-                return self._count(known, case, "recognised without running it")
+        facets, scheme = facets_of(suspicion), suspicion.case.conversion.scheme
         if self._ledger.exhausted(suspicion):
             why = "how NaN and infinity propagate was looked at for each operator and runtime of it"
             self.store.dismiss(suspicion, why)
             return Outcome("dismissed", None, why)
         self.doing = f"repeating a {suspicion.verdict.kind.value if suspicion.verdict else 'case in flight'}"
-        self._ledger.looked(facets_of(suspicion))
-        first = self.observe(case, suspicion.verdict, patient=True)
+        self._ledger.looked(facets)
+        with self._clock.stage("confirm"):
+            first = self.observe(suspicion.case, suspicion.verdict, patient=True)
         if first.verdict is None:
             self.store.dismiss(suspicion, first.why, self._spent())
             return Outcome("dismissed", None, first.why, first.unjudged)
-        self._ledger.explain(explained_by(suspicion, first.verdict))
+        explained = explained_by(suspicion, first.verdict)
+        self._ledger.explain(explained)
         suspicion = related(suspicion, first.verdict)
-        case = suspicion.case
         key = key_of(first.verdict, scheme)
-        known = self._ledger.known(key, first.verdict, case)
-        if known is not None:
-            return self._count(known, case, "known title")
-        if stop():
-            return Outcome("left", None, "no time left")
-        self._ledger.examined(key)
-        return self._settle(suspicion, first.verdict, key, stop)
+        outcome = self._known_or_settled(suspicion, first.verdict, key, stop)
+        if outcome.finding is not None:
+            self._account(explained, outcome.finding)
+        return outcome
+
+    def _known_or_settled(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
+        with self._ledger.claim(key) as ours:
+            known = self._ledger.known(key, title_of(verdict, suspicion.case), verdict, suspicion.case)
+            if known is not None:
+                return self._count(known, suspicion.case, "known title")
+            if not ours:
+                return Outcome("busy", None, "another examiner minimises one of its like")
+            if stop():
+                return Outcome("left", None, "no time left")
+            self._ledger.examined(key)
+            return self._settle(suspicion, verdict, key, stop)
+
+    def _account(self, facets: Sequence[str], finding: Finding) -> None:
+        """Remembers, also for later campaigns, what suspicions that end under a finding look like."""
+        fresh = self._ledger.account(facets, finding.id)
+        if fresh:
+            self.store.account(finding.id, fresh)
 
     def adopt(self, suspicion: Suspicion) -> Outcome:
         """Stores a case that was minimised elsewhere, whatever is known of its like."""
@@ -129,17 +146,25 @@ class Examiner:
     def _settle(self, suspicion: Suspicion, verdict: Verdict, key: str, stop: Stop) -> Outcome:
         self.doing = f"minimising: {verdict.message[:60]}"
         budget = Budget(self._reduce_seconds, stop=stop)
-        reduction = reduce(suspicion.case, lambda candidate: self.same(candidate, verdict), budget)
+        with self._clock.stage("minimise"):
+            reduction = reduce(suspicion.case, lambda candidate: self.same(candidate, verdict), budget)
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
         case = reduction.case
-        times, final, log = self._observer.repeatability(case, verdict)
-        if times == 0:
-            case = suspicion.case
+        with self._clock.stage("repeat"):
             times, final, log = self._observer.repeatability(case, verdict)
+            if times == 0:
+                case = suspicion.case
+                times, final, log = self._observer.repeatability(case, verdict)
         if times == 0:
             self.store.dismiss(suspicion, "shown once, never again in fresh processes", self._spent())
             return Outcome("dismissed", None, "not repeatable")
-        return self._store(Sample(suspicion, case, self._told(case, final), key, times, reduction.complete, log))
+        with self._clock.stage("cause"):
+            final = self._told(case, final)
+        sample = Sample(suspicion, case, final, key, times, reduction.complete, log)
+        id_ = finding_id(title_of(final, case))
+        # Two titles of one defect at the same time would not know of each other.
+        with self._ledger.claim(cause_of(final, case) or id_, wait=True), self._ledger.claim(f"id {id_}", wait=True):
+            return self._store(sample)
 
     def _told(self, case: Case, verdict: Verdict) -> Verdict:
         """The verdict of a minimal case with what can be told of its cause."""
@@ -158,14 +183,18 @@ class Examiner:
             if finding.id != old.id and finding.title not in old.alternatives:
                 old = self._merge(old, finding, sample)
             finding = as_sample_of(old, finding)
-            if saving.sample_size(self.store.folder / old.path) <= size(sample.case):
+            smaller = saving.sample_size(self.store.folder / old.path) <= size(sample.case)
+            if smaller and not unconfirmed(old):
                 return self._count(old, sample.case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
-        exit_code = saving.run_script(script)
+        exit_code = self._script_exit(sample, finding.id, script)
+        if old is not None and smaller and exit_code != saving.SHOWN:
+            return self._count(old, sample.case, "its script does not show it either")
         before = old.examined_s if old is not None else 0.0
         finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
-        self.store.add(finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer))
+        with self._clock.stage("save"):
+            self.store.add(finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer))
         self._ledger.remember(finding)
         return Outcome("new" if old is None else "better", finding)
 
@@ -179,12 +208,25 @@ class Examiner:
         self._ledger.remember(merged)
         return merged
 
+    def _script_exit(self, sample: Sample, id_: str, script: str) -> int:
+        """What the reproducer exits with; one that does not show the defect has a second try, as the case itself has.
+
+        A script that exits 0 where nobody could look into it was a false alarm in five of six findings.
+        """
+        with self._clock.stage("script"):
+            exits = [saving.run_script(script)]
+            if exits[0] in (saving.SHOWN, saving.NOT_RUN, saving.ENDLESS):
+                return exits[0]
+            shown = self.observe(sample.case, sample.verdict, fresh=True).verdict is not None
+            exits.append(saving.run_script(script))
+        if exits[-1] != saving.SHOWN:
+            self.store.unconfirmed(id_, sample.case.id, exits, shown)
+        return exits[-1]
+
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
-        seconds = self._spent()
-        self.store.seen(finding.id, case.id, self._stamp(), seconds)
-        spent = finding.examined_s + seconds
-        self._ledger.remember(replace(finding, count=finding.count + 1, last_seen=self._stamp(), examined_s=spent))
-        return Outcome("seen", finding, why)
+        seconds, stamp = self._spent(), self._stamp()
+        self.store.seen(finding.id, case.id, stamp, seconds)
+        return Outcome("seen", self._ledger.count(finding, stamp, seconds), why)
 
     def _spent(self) -> float:
         """Seconds since the suspicion in hand was taken up."""

@@ -42,3 +42,11 @@ def related(suspicion: Suspicion, found: Verdict) -> Suspicion:
         return suspicion
     inference = replace(suspicion.case.inference, relation=str(name))
     return replace(suspicion, case=replace(suspicion.case, inference=inference), verdict=found)
+
+
+def names_itself(kind: Kind) -> bool:
+    """Whether verdicts of a kind name their defect: errors and deaths do, in the stack's own words.
+
+    Differences all say the same words, whichever operator is wrong.
+    """
+    return kind not in (Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC)

@@ -26,6 +26,11 @@ from fuzzer.report.material import read_folder
 from fuzzer.report.sections import report
 
 SCRIPT_TIMEOUT_S = 180.0
+SHOWN = 1
+"""Exit code of a reproducer that shows its defect (`fuzzer.findings.script`)."""
+NOT_RUN = -1
+ENDLESS = -2
+"""Stands for the exit code of a reproducer that took longer than `SCRIPT_TIMEOUT_S`."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,10 @@ def sample_size(folder: Path) -> tuple[int, int, int, int, int]:
 
 
 def run_script(script: str) -> int:
-    """Runs a reproducer as its receiver would: own process, own folder, our package out of reach. Its exit code."""
+    """Runs a reproducer as its receiver would: own process, own folder, our package out of reach. Its exit code.
+
+    A negative one is the signal that killed it, but for `ENDLESS`: no signal 2 is sent to it.
+    """
     with tempfile.TemporaryDirectory(prefix="fuzzer-script-") as folder:
         path = Path(folder) / "repro.py"
         path.write_text(script)
@@ -127,5 +135,5 @@ def run_script(script: str) -> int:
                 start_new_session=True,
             )
         except subprocess.TimeoutExpired:
-            return -2
+            return ENDLESS
     return done.returncode

@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +74,8 @@ class FindingStore:
         """Lines of the journal that could not be read."""
         self.newer = 0
         """Of those, the lines that a newer release wrote."""
+        self.accounts: dict[str, dict[str, None]] = {}
+        """Facet of suspicions -> ids of the findings that some with it ended under."""
         self._findings: dict[str, Finding] = {}
         self._end = 0
 
@@ -84,6 +86,7 @@ class FindingStore:
         if self.journal.size() < self._end:
             # The journal was replaced by an older or shorter one: start over.
             self._findings, self._end, self.damaged, self.newer = {}, 0, 0, 0
+            self.accounts = {}
         read = self.journal.read(self._end)
         if read.newer and not self._end and not self._lenient:
             # Only at first: a campaign that runs goes on beside a newer release, and leaves its lines alone.
@@ -130,6 +133,12 @@ class FindingStore:
                     State(str(event["state"])), str(event.get("note", "")), str(event.get("duplicate_of", ""))
                 )
 
+        elif event["event"] == "accounts":
+            facets = event["facets"]
+            if not isinstance(facets, list):
+                raise TypeError("facets are a list")
+            for facet in facets:
+                self.accounts.setdefault(str(facet), {})[str(event["id"])] = None
         elif event["event"] == "bisected":
             old = self._findings.get(str(event["id"]))
             if old is not None:
@@ -211,6 +220,21 @@ class FindingStore:
     def seen(self, id_: str, case_id: str, at: str, seconds: float = 0.0) -> None:
         """Counts another suspicion under a known title; `seconds` are what examining it took."""
         self.journal.append("seen", id=id_, case=case_id, at=at, seconds=round(seconds, 3))
+
+    def alike(self, id_: str, case_id: str, facets: Sequence[str], at: str) -> None:
+        """Journals that a suspicion was not examined: enough others wait for each of its facets.
+
+        `id_` is the finding that accounts for one of them; empty where none does yet.
+        """
+        self.journal.append("alike", id=id_, case=case_id, facets=list(facets), at=at)
+
+    def unconfirmed(self, id_: str, case_id: str, exits: Sequence[int], shown: bool) -> None:
+        """Journals that a reproducer did not exit 1: its exit codes, and whether one more fresh process showed it."""
+        self.journal.append("unconfirmed", id=id_, case=case_id, exits=list(exits), shown=shown)
+
+    def account(self, id_: str, facets: Sequence[str]) -> None:
+        """Journals that suspicions with these facets ended under a finding."""
+        self.journal.append("accounts", id=id_, facets=list(facets))
 
     def dismiss(self, suspicion: inbox.Suspicion, why: str, seconds: float = 0.0) -> None:
         """Journals that a suspicion is no finding, with its case: nothing found is lost."""

@@ -307,11 +307,14 @@ def _repeatability(finding: Finding) -> Iterator[Block]:
     rows: list[tuple[str, Words]] = [("fresh processes", (f"{finding.reproduced} of {finding.repeats} showed it",))]
     exits = {
         1: "exited 1: the defect is there",
-        0: "exited 0 when it was written",
+        0: "exited 0 each time when it was written: it does not show the defect",
+        2: "exited 2: it could not tell",
         -1: "was not run",
-        -2: "did not end",
+        -2: "did not end within three minutes",
     }
-    rows.append(("the script", (exits.get(finding.script_exit, f"exited {finding.script_exit} when it was written"),)))
+    code = finding.script_exit
+    other = f"was killed by signal {-code} itself" if code < 0 else f"exited {code} when it was written"
+    rows.append(("the script", (exits.get(code, other),)))
     rows.append(("case", (Mono(finding.case), " (found as ", Mono(finding.found_as), ")")))
     yield Facts(tuple(rows))
 

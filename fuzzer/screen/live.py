@@ -11,6 +11,7 @@ from rich.text import Text
 from fuzzer.campaign.snapshot import Snapshot, TitleLine
 from fuzzer.findings.hiding import count_line
 from fuzzer.screen.discovery import blocks_line, discovery_line
+from fuzzer.screen.examining import pending_words
 from fuzzer.screen.health import verdict_line
 from fuzzer.screen.lines import Lines, Part, beside, cut, heading, line, pairs, wrapped
 from fuzzer.screen.plain import SHOW_HIDDEN, plain_line, summary
@@ -157,8 +158,7 @@ def figures(snapshot: Snapshot) -> list[tuple[str, str, str]]:
 def details(snapshot: Snapshot, width: int) -> Lines:
     """What the figures consist of, one line each, and what the examiner does."""
     suspicions = (
-        f"{count(snapshot.suspicions)} raised · {count(snapshot.pending)} pending · "
-        f"{count(snapshot.dismissed)} dismissed"
+        f"{count(snapshot.suspicions)} raised · {pending_words(snapshot)} · {count(snapshot.dismissed)} dismissed"
     )
     rows = (
         ("deaths", tally(snapshot.deaths)),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fuzzer.campaign.snapshot import Snapshot, TitleLine
 from fuzzer.findings.hiding import count_line
 from fuzzer.screen.discovery import blocks_line, discovery_line
+from fuzzer.screen.examining import pending_words, stages_line
 from fuzzer.screen.health import verdict_line
 from fuzzer.screen.text import count, duration, one_line, percent, rate, severity, short_count, tally, ulps, urgency
 
@@ -96,10 +97,11 @@ def _figures(snapshot: Snapshot) -> list[str]:
         ("corpus", f"{count(snapshot.corpus)} cases in {one_line(snapshot.corpus_dir) or 'corpus'}"),
         (
             "suspicions",
-            f"{count(snapshot.suspicions)} raised, {count(snapshot.dismissed)} dismissed, "
-            f"{count(snapshot.pending)} still pending",
+            f"{count(snapshot.suspicions)} raised, {count(snapshot.dismissed)} dismissed, {pending_words(snapshot)}",
         ),
     ]
+    if stages := stages_line(snapshot):
+        rows.append(("examining", stages))
     if snapshot.versions:
         rows.append(("versions", one_line(snapshot.versions)))
     return [f"  {label:<11}{text}" for label, text in rows]
