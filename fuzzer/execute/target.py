@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from fuzzer.build import constants, run_eager, samples_of, trained_weights, weights_of
+from fuzzer.build import constants, run_eager, samples_of, trained_weights, walk, weights_of
+from fuzzer.build.graph import array
+from fuzzer.build.literals import literal_of
 from fuzzer.case import RUNTIMES, Case, Conversion
 from fuzzer.case.codec import from_json
 from fuzzer.convert import converter_of, optimised, read, set_options, switches
@@ -25,6 +27,8 @@ from fuzzer.execute.stage import StageCell
 
 _scratch = ""
 _LOG_READ_BYTES = 32 << 10
+LITERAL_ELEMENTS = 64
+"""Elements up to which a result is told by `values`: what reduction may write into a case."""
 
 
 def load() -> None:
@@ -95,6 +99,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         return probe(case, int(request["position"]), str(request["runtime"]), stage)
     if command == "ratios":
         return ratios(case, stage)
+    if command == "values":
+        return {"values": values(case, stage)}
     if command == "finite":
         return {"finite": finite(case, stage)}
     if command == "fusion":
@@ -251,6 +257,29 @@ def finite(case: Case, stage: StageCell) -> bool:
     given = [value for sample in (*record.samples, *record.reference) for value in sample]
     recorded = [parts.intermediates(record, s) for s in range(len(record.samples))] if record.flat else []
     return all(ranges.finite(value) for value in (*given, *(v for r in recorded for v in r.values())))
+
+
+def values(case: Case, stage: StageCell) -> dict[str, list[tuple[float, ...] | None]]:
+    """What TensorFlow computes for every small result of a case, by name and sample, as a literal recipe says it.
+
+    None where no literal does: infinity and NaN, strings, large integers. Empty where TensorFlow refuses the case.
+    """
+    import tensorflow as tf
+
+    stage.set("build")
+    weights = weights_of(case)
+    small = [t.name for t in case.model.typed if 0 < t.type.elements <= LITERAL_ELEMENTS]
+    stage.set("reference")
+    made: list[dict[str, Any]] = []
+    try:
+        fixed = trained_weights(tf, case, constants(tf, weights), weights)
+        for given in samples_of(case):
+            every = walk(tf, case, [tf.constant(x) for x in given], fixed)
+            made.append({name: array(every[name]) for name in small})
+    except Exception:
+        # As in `execute`: TensorFlow raises of every kind, and then there is nothing to replace a node by.
+        return {}
+    return {name: [literal_of(numbers[name]) for numbers in made] for name in small}
 
 
 def fusion(case: Case, stage: StageCell) -> dict[str, Any]:

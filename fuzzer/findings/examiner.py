@@ -14,23 +14,28 @@ from time import monotonic
 
 from fuzzer.case import Case
 from fuzzer.execute import Executor, Limits
-from fuzzer.findings import saving
+from fuzzer.findings import inbox, saving
+from fuzzer.findings.answering import Answering
 from fuzzer.findings.clock import StageClock
 from fuzzer.findings.facets import explained_by, facets_of, related
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.ledger import Ledger
-from fuzzer.findings.merging import as_sample_of, cause_of
+from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.observing import Observation, Observer
 from fuzzer.findings.saving import Sample
 from fuzzer.findings.script import reproducer
 from fuzzer.findings.store import FindingStore
-from fuzzer.findings.titles import finding_id, key_of, title_of
+from fuzzer.findings.titles import key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Verdict
-from fuzzer.reduce import Budget, reduce, size
+from fuzzer.reduce import Budget, Second, reduce, size
 
 Stop = Callable[[], bool]
+MAX_HANDED_ON = 3
+"""Second defects that minimising one suspicion may add to the inbox."""
+_FILING = "filing"
+"""What an examiner claims while it decides under which title a sample goes, and writes its folder."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,6 @@ class Examiner:
     def observe(self, case: Case, goal: Verdict | None, fresh: bool = False, patient: bool = False) -> Observation:
         """Runs a case once and confirms what it shows; see `Observer.observe`."""
         return self._observer.observe(case, goal, fresh, patient)
-
-    def same(self, case: Case, goal: Verdict) -> bool:
-        """Whether a case shows the very same defect."""
-        return self._observer.same(case, goal)
 
     def examine(self, suspicion: Suspicion, stop: Stop = lambda: False) -> Outcome:
         """Turns a suspicion into a finding or dismisses it; the journal knows the outcome when this returns.
@@ -147,7 +148,9 @@ class Examiner:
         self.doing = f"minimising: {verdict.message[:60]}"
         budget = Budget(self._reduce_seconds, stop=stop)
         with self._clock.stage("minimise"):
-            reduction = reduce(suspicion.case, lambda candidate: self.same(candidate, verdict), budget)
+            answering = Answering(self._executor, verdict)
+            reduction = reduce(suspicion.case, answering, budget, answering.record)
+        self._hand_on(reduction.others, suspicion.case)
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
         case = reduction.case
         with self._clock.stage("repeat"):
@@ -160,11 +163,21 @@ class Examiner:
             return Outcome("dismissed", None, "not repeatable")
         with self._clock.stage("cause"):
             final = self._told(case, final)
-        sample = Sample(suspicion, case, final, key, times, reduction.complete, log)
-        id_ = finding_id(title_of(final, case))
-        # Two titles of one defect at the same time would not know of each other.
-        with self._ledger.claim(cause_of(final, case) or id_, wait=True), self._ledger.claim(f"id {id_}", wait=True):
-            return self._store(sample)
+        return self._store(Sample(suspicion, case, final, key, times, reduction.complete, log))
+
+    def _hand_on(self, others: Sequence[Second], origin: Case) -> None:
+        """Puts other defects that were met while minimising into the inbox, where nothing like them is known or waits.
+
+        At most `MAX_HANDED_ON` of them: a case that breaks in many ways must not breed suspicions.
+        """
+        handed = 0
+        for second in others:
+            log = f"met while minimising {origin.id}"
+            suspicion = Suspicion(second.case, second.verdict, self._stamp(), log)
+            facets = facets_of(suspicion)
+            if handed < MAX_HANDED_ON and self._ledger.interest(facets) == (False, 0) and second.case.id != origin.id:
+                inbox.save(self.store.folder, suspicion)
+                handed += 1
 
     def _told(self, case: Case, verdict: Verdict) -> Verdict:
         """The verdict of a minimal case with what can be told of its cause."""
@@ -177,26 +190,40 @@ class Examiner:
         return verdict
 
     def _store(self, sample: Sample) -> Outcome:
-        finding = saving.finding_of(sample, self.versions)
-        old = self._ledger.finding(finding.id) or self._ledger.twin(finding)
-        if old is not None:
-            if finding.id != old.id and finding.title not in old.alternatives:
-                old = self._merge(old, finding, sample)
-            finding = as_sample_of(old, finding)
-            smaller = saving.sample_size(self.store.folder / old.path) <= size(sample.case)
-            if smaller and not unconfirmed(old):
+        with self._ledger.claim(_FILING, wait=True):
+            old, finding = self._place(sample)
+            if old is not None and self._is_enough(old, sample) and not unconfirmed(old):
                 return self._count(old, sample.case, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
         exit_code = self._script_exit(sample, finding.id, script)
-        if old is not None and smaller and exit_code != saving.SHOWN:
-            return self._count(old, sample.case, "its script does not show it either")
-        before = old.examined_s if old is not None else 0.0
-        finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
-        with self._clock.stage("save"):
-            self.store.add(finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer))
-        self._ledger.remember(finding)
+        with self._ledger.claim(_FILING, wait=True):
+            old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
+            better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
+            if old is not None and not better and self._is_enough(old, sample):
+                return self._count(old, sample.case, "a smaller sample is known")
+            before = old.examined_s if old is not None else 0.0
+            finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
+            with self._clock.stage("save"):
+                self.store.add(
+                    finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer)
+                )
+            self._ledger.remember(finding)
         return Outcome("new" if old is None else "better", finding)
+
+    def _place(self, sample: Sample) -> tuple[Finding | None, Finding]:
+        """The finding that a sample belongs to, if there is one, and the record of the sample under its title."""
+        finding = saving.finding_of(sample, self.versions)
+        old = self._ledger.finding(finding.id) or self._ledger.twin(finding)
+        if old is None:
+            return None, finding
+        if finding.id != old.id and finding.title not in old.alternatives:
+            old = self._merge(old, finding, sample)
+        return old, as_sample_of(old, finding)
+
+    def _is_enough(self, old: Finding, sample: Sample) -> bool:
+        """Whether the sample that a finding has is as small."""
+        return saving.sample_size(self.store.folder / old.path) <= size(sample.case)
 
     def _merge(self, old: Finding, other: Finding, sample: Sample) -> Finding:
         """Keeps another title of a finding, and its sample. Counting is another matter: it is seen once."""

@@ -141,10 +141,12 @@ class Ledger:
         """A finding whose sample cannot get much smaller, and that minimising would lead to again.
 
         Either the title is the same as it is, or the verdict names its defect, is known, and the ops of the title are
-        here. What the converter is blamed for gets its title from a pass that is looked for in the minimal case.
+        here. Wrong values of the converter get their title from a pass that is looked for in the minimal case.
         """
-        same = self._findings.get(finding_id(title))
-        if same is not None and same.title == title and verdict.blame != "converter" and _is_small(same):
+        same = self.finding(finding_id(title))
+        told = same is not None and title in (same.title, *same.alternatives)
+        sought = verdict.blame == "converter" and not names_itself(verdict.kind)
+        if same is not None and told and not sought and _is_small(same):
             return same
         if not names_itself(verdict.kind) or verdict.kind in DEATHS:
             return None
@@ -183,9 +185,9 @@ class Ledger:
         """Takes a finding into account."""
         with self._lock:
             self._findings[finding.id] = finding
+            self._aliases.update({finding_id(title): finding.id for title in finding.alternatives})
             for key in (finding.key, *finding.other_keys):
                 self._by_key.setdefault(key, {})[finding.id] = None
-            self._aliases.update({finding_id(title): finding.id for title in finding.alternatives})
             self._propagated.remember(finding)
 
     def count(self, finding: Finding, at: str, seconds: float) -> Finding:

@@ -39,6 +39,8 @@ class Observation:
     log: str = ""
     unjudged: str = ""
     """What was in the way where nobody could judge it."""
+    death: Verdict | None = None
+    """How the process died while confirming what is no death."""
 
 
 class Observer:
@@ -70,7 +72,8 @@ class Observer:
             verdict = judge_death(answer)
             if goal is not None and goal.kind not in DEATHS:
                 # Confirming runs more than the case did; a death here is not what was suspected.
-                return Observation(None, f"{verdict.kind.value} while confirming: {verdict.message}", answer.log)
+                why = f"{verdict.kind.value} while confirming: {verdict.message}"
+                return Observation(None, why, answer.log, death=verdict)
             return Observation(verdict, "", answer.log)
         message = answer.message
         if "bug" in message:
@@ -82,18 +85,6 @@ class Observer:
         if goal is None and message["verdicts"]:
             return self.observe(case, Verdict.from_json(message["verdicts"][0]))
         return Observation(None, "the process came through this time")
-
-    def same(self, case: Case, goal: Verdict) -> bool:
-        """Whether a case shows the very same defect."""
-        try:
-            seen = self.observe(case, goal).verdict
-        except ExecutorBugError:
-            return False  # this candidate trips over a bug of ours; the suspicion itself did not
-        return (
-            seen is not None
-            and (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
-            and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
-        )
 
     def repeatability(self, case: Case, goal: Verdict) -> tuple[int, Verdict, str]:
         """How many of `REPEATS` fresh processes show the defect, the last verdict that did, and its log."""

@@ -7,14 +7,20 @@ proposes valid cases, most ambitious first, and never draws anything at random, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from fuzzer.case import Case, Recipe
-from fuzzer.errors import CaseError
-from fuzzer.reduce.passes import PASSES
+from fuzzer.case import Case
+from fuzzer.oracles.verdict import Verdict
+from fuzzer.reduce.answers import Answer, Memory, Predicate
+from fuzzer.reduce.crew import Crew
+from fuzzer.reduce.measure import size
+from fuzzer.reduce.passes import Literals, Pass, Recorder, fits, passes_of
 
-Predicate = Callable[[Case], bool]
+MAX_OTHERS = 8
+"""Second defects that one reduction hands back."""
 
 
 @dataclass
@@ -28,77 +34,167 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Second:
+    """A candidate that shows another defect than the one that is reduced, and that defect."""
+
+    case: Case
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class Reduction:
-    """The smallest case found, how many executions that took, and whether a fixed point was reached."""
+    """The smallest case found, what that took, and whether a fixed point was reached.
+
+    `executions` counts answers that had to be found out and `remembered` those that a memory held. `asked` is what ran
+    in truth: with several predicates some answers are never read. `others` are second defects met on the way, the
+    smallest case of each.
+    """
 
     case: Case
     executions: int
     complete: bool
+    others: tuple[Second, ...] = ()
+    remembered: int = 0
+    asked: int = 0
 
 
-def size(case: Case) -> tuple[int, int, int, int, int]:
-    """What "smaller" means: nodes, weight elements, value elements, settings that are not plain, length of the JSON."""
-    typed = case.model.typed
-    weights = sum(_distinct(t.node.weights.get(s.name), s.type.elements) for t in typed for s in t.slots)
-    values = sum(t.type.elements for t in typed) + sum(t.elements for t in case.model.inputs)
-    return len(typed), weights, values, _settings(case), len(case.canonical)
+class _SpentError(Exception):
+    """The budget is used up."""
 
 
-def _settings(case: Case) -> int:
-    """How much a reader must be told beside the graph: attributes off their default, by how far, and threads."""
-    told = case.inference.threads + len(case.inference.runtimes) + len(case.inference.inputs)
-    told += len(case.model.inputs) + len(case.model.outputs)
-    # A dtype that is not float32 has to be told; names of dtypes differ in length, which says nothing.
-    told += sum(1 + (t.dtype != "int32") for t in case.model.inputs if t.dtype != "float32")
-    recipes = [r for node in case.model.nodes for r in node.weights.values()]
-    told += sum(_PLAINNESS.get(r.distribution, 3) + bool(r.sparsity) for r in (*recipes, *case.inference.inputs))
-    for node in case.model.nodes:
-        for key, domain in node.spec.attrs.items():
-            value = node.attrs[key]
-            if value != domain.default:
-                numbers = value if isinstance(value, tuple) else (value,)
-                told += 1 + sum(abs(n) for n in numbers if isinstance(n, int))
-    return told
+def reduce(
+    case: Case,
+    holds: Predicate | Sequence[Predicate],
+    budget: Budget,
+    record: Recorder | None = None,
+    memory: Memory | None = None,
+) -> Reduction:
+    """Shrinks `case` while `holds` stays true. `holds(case)` is taken as given.
+
+    Several predicates work side by side, each on one candidate at a time; the result is the one that any of them alone
+    would lead to. `record` tells what TensorFlow computes for a case, so that values of a run can take the place of
+    what made them; it is called from the caller's thread. What `memory` knows is not executed again.
+    """
+    with Crew(holds if isinstance(holds, Sequence) else (holds,)) as crew:
+        run = _Run(case, crew, budget, record, memory if memory is not None else Memory())
+        try:
+            complete = run.to_fixed_point()
+        finally:
+            run.keep_unread()
+    others = tuple(run.others.values())
+    return Reduction(run.best, run.executions, complete, others, run.remembered, crew.asked + run.recorded)
 
 
-_PLAINNESS = {"constant": 0, "normal": 1, "uniform": 1, "literal": 2, "boundary": 2}
-"""How much a reader must be told of a distribution; of all others, more."""
+class _Run:
+    """One reduction under way."""
 
+    def __init__(self, case: Case, crew: Crew, budget: Budget, record: Recorder | None, memory: Memory) -> None:
+        self.best = case
+        self.executions = self.remembered = self.recorded = 0
+        self.others: dict[tuple[str, str, str], Second] = {}
+        self._crew = crew
+        self._budget = budget
+        self._deadline = time.monotonic() + budget.seconds
+        self._record = record
+        self._memory = memory
+        self._tried = {case.id}
+        self._passes = passes_of(self._values if record is not None else None)
 
-def _distinct(recipe: Recipe | None, elements: int) -> int:
-    """Numbers a reader must know: one for a constant tensor."""
-    return 1 if recipe is not None and recipe.distribution == "constant" else elements
+    def to_fixed_point(self) -> bool:
+        """Runs the passes until none helps; false when the budget was used up before."""
+        progress = True
+        try:
+            while progress:
+                progress = False
+                for propose in self._passes:
+                    progress |= self._exhaust(propose)
+        except _SpentError:
+            return False
+        return True
 
+    def keep_unread(self) -> None:
+        """Remembers what was found out and not asked for."""
+        for id_, answer in self._crew.unread():
+            self._memory.keep(id_, answer)
 
-def reduce(case: Case, holds: Predicate, budget: Budget) -> Reduction:
-    """Shrinks `case` while `holds` stays true. `holds(case)` is taken as given."""
-    deadline = time.monotonic() + budget.seconds
-    tried = {case.id}
-    best = case
-    executions = 0
-    progress = True
-    while progress:
-        progress = False
-        for propose in PASSES:
-            again = True
-            while again:
-                again = False
-                for candidate in propose(best):
-                    if not _fit(candidate) or candidate.id in tried or size(candidate) >= size(best):
-                        continue
-                    if executions >= budget.executions or time.monotonic() > deadline or budget.stop():
-                        return Reduction(best, executions, False)
-                    tried.add(candidate.id)
-                    executions += 1
-                    if holds(candidate):
-                        best, progress, again = candidate, True, True
-                        break
-    return Reduction(best, executions, True)
+    def _exhaust(self, propose: Pass) -> bool:
+        """Repeats a pass until it helps no more; whether it helped."""
+        helped = False
+        while (smaller := self._first(propose(self.best))) is not None:
+            self.best, helped = smaller, True
+        return helped
 
+    def _first(self, candidates: Iterator[Case]) -> Case | None:
+        """The first candidate that holds. Those behind it are begun meanwhile, as many as can be."""
+        waiting: deque[Case] = deque()
+        source = self._worth_asking(candidates)
+        try:
+            while True:
+                for candidate in islice(source, self._ahead() - len(waiting)):
+                    waiting.append(candidate)
+                    if self._memory.answer(candidate.id) is None and not self._over():
+                        self._crew.begin(candidate)
+                if not waiting:
+                    return None
+                candidate = waiting.popleft()
+                if self._answer(candidate).holds:
+                    return candidate
+        finally:
+            self._crew.drop(waiting)
 
-def _fit(case: Case) -> bool:
-    try:
-        case.model.typed  # noqa: B018  (inference validates)
-    except CaseError:
-        return False
-    return bool(case.model.nodes) and bool(case.model.outputs)
+    def _worth_asking(self, candidates: Iterator[Case]) -> Iterator[Case]:
+        """Those that are valid, smaller than the best, and new."""
+        known = size(self.best)
+        waiting: set[str] = set()
+        for candidate in candidates:
+            if candidate == self.best or not fits(candidate) or candidate.id in self._tried or candidate.id in waiting:
+                continue
+            if size(candidate) < known:
+                waiting.add(candidate.id)
+                yield candidate
+
+    def _ahead(self) -> int:
+        """How many candidates may be at work; never more than there are executions left."""
+        return max(1, min(self._crew.size, self._budget.executions - self.executions))
+
+    def _answer(self, candidate: Case) -> Answer:
+        answer = self._memory.answer(candidate.id)
+        if answer is not None:
+            self.remembered += 1
+        else:
+            self._spend()
+            answer = self._crew.answer(candidate)
+            self._memory.keep(candidate.id, answer)
+        self._tried.add(candidate.id)
+        if answer.other is not None:
+            self._meet(Second(candidate, answer.other))
+        return answer
+
+    def _values(self, case: Case) -> Literals:
+        known = self._memory.values(case.id)
+        if known is None:
+            assert self._record is not None
+            self._spend()
+            self.recorded += 1
+            known = self._record(case)
+            self._memory.keep_values(case.id, known)
+        return known
+
+    def _spend(self) -> None:
+        """Counts one execution. Raises `_SpentError` when there is none left."""
+        if self._over():
+            raise _SpentError
+        self.executions += 1
+
+    def _over(self) -> bool:
+        budget = self._budget
+        return self.executions >= budget.executions or time.monotonic() > self._deadline or budget.stop()
+
+    def _meet(self, second: Second) -> None:
+        """Keeps a second defect: of each the smallest case."""
+        key = (second.verdict.kind.value, second.verdict.stage.value, second.verdict.message)
+        old = self.others.get(key)
+        if old is None and len(self.others) >= MAX_OTHERS:
+            return
+        if old is None or size(second.case) < size(old.case):
+            self.others[key] = second
