@@ -116,3 +116,14 @@ def test_the_verifier_says_in_two_ways_that_types_differ() -> None:
     one += "element type needs to match"
     other = "ConverterError: 'tfl.sub' op failed to verify that binary op operands have same element type"
     assert title(one, TRAINED) == title(other, TRAINED) and title(one, CASE) != title(other, CASE)
+
+
+def test_a_message_that_breaks_off_before_its_reason_names_no_defect() -> None:
+    words = "InvalidArgumentError: MLIR Graph Optimizer failed"
+    other = replace(drawn_case(2, 0), conversion=Conversion())
+    reason, none = (
+        {"message": text} for text in ("MLIR Graph Optimizer failed: for this", "MLIR Graph Optimizer failed: ")
+    )
+    told = [Verdict(Stage.CONVERT, Kind.CONVERTER_ERROR, words, "converter", evidence=e) for e in (reason, none)]
+    assert title_of(told[0], CASE) == title_of(told[0], other), "the message tells"
+    assert title_of(told[1], CASE) != title_of(told[1], other) and chain(other) in title_of(told[1], other)
