@@ -81,6 +81,11 @@ class Ledger:
             looked = min((self._looked[facet] for facet in facets), default=0)
             return any(facet in self._explained for facet in facets), looked
 
+    def explained(self, counted: Iterable[tuple[Sequence[str], int]]) -> int:
+        """The sum of the numbers whose facets (one of them) a finding accounts for."""
+        with self._lock:
+            return sum(number for facets, number in counted if not self._explained.isdisjoint(facets))
+
     def looked(self, facets: Iterable[str]) -> None:
         """Counts that a suspicion with these facets is run."""
         with self._lock:

@@ -14,10 +14,11 @@ import heapq
 import os
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import perf_counter
 
 from fuzzer.errors import CaseError
 from fuzzer.findings import inbox
@@ -38,16 +39,16 @@ MAX_READ = 400
 Facets = tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class _Entry:
-    """What is kept in memory of a file."""
+    """What is kept in memory of a file; in the order of time."""
 
-    name: str
     found: str
-    kind: Kind | None
-    facets: Facets
-    ops: frozenset[str]
-    framed: bool
+    name: str
+    kind: Kind | None = field(compare=False)
+    facets: Facets = field(compare=False)
+    ops: frozenset[str] = field(compare=False)
+    framed: bool = field(compare=False)
     """The native stack names a function."""
 
     @property
@@ -90,13 +91,14 @@ class Waiting:
         self._ignored: set[str] = set()
         """Names of files that are broken, or that an internal error left."""
         self._in_hand: set[Facets] = set()
-        self._groups: dict[Facets, deque[_Entry]] = {}
+        self._groups: dict[Facets, list[_Entry]] = {}
+        """Heaps, the oldest on top."""
         self._heaps: dict[bool, list[tuple[tuple[bool, int], str, Facets]]] = {True: [], False: []}
         """By whether the verdict names its defect: (interest, found, group), stale ones too."""
         self._facets: Counter[str] = Counter()
         """How many wait with each facet."""
         self._spent: dict[bool, float] = {True: 0.0, False: 0.0}
-        self._refreshed = -REFRESH_S
+        self._next_look = 0.0
 
     # --- taking and giving back -------------------------------------------------------------------------
 
@@ -128,14 +130,14 @@ class Waiting:
             # What was just learnt may account for those that promise the same.
             kept = [other for other in self._groups.get(entry.group, ()) if not self._recognise(other)]
             if entry.group in self._groups:
-                self._groups[entry.group] = deque(kept)
+                self._groups[entry.group] = sorted(kept)
 
     def leave(self, name: str, again: bool) -> None:
         """It stays in the inbox; with `again` it is taken again in this campaign."""
         with self._lock:
             entry = self._let_go(name)
             if again:
-                self._groups.setdefault(entry.group, deque()).append(entry)
+                heapq.heappush(self._groups.setdefault(entry.group, []), entry)
                 self._push(entry.group)
             else:
                 self._forget(entry)
@@ -182,13 +184,13 @@ class Waiting:
     def alike(self) -> int:
         """How many of those look like known findings."""
         with self._lock:
-            return sum(len(group) for facets, group in self._groups.items() if self._ledger.interest(facets)[0])
+            return self._ledger.explained((facets, len(group)) for facets, group in self._groups.items())
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits, in hand or not; looks at the folder."""
         with self._lock:
-            self._refreshed = -REFRESH_S
+            self._next_look = 0.0
             self._refresh()
             return not self._entries
 
@@ -202,7 +204,7 @@ class Waiting:
         # What is new goes before what is explained, whichever the share.
         named, group = min(heads, key=lambda head: (self._ledger.interest(head[1])[0], self._spent[head[0]]))
         heapq.heappop(self._heaps[named])
-        return self._groups[group].popleft()
+        return heapq.heappop(self._groups[group])
 
     def _head(self, named: bool) -> Facets | None:
         """The group on top of a heap, whose interest is as it says. Interest never falls, so stale ones sink."""
@@ -230,9 +232,9 @@ class Waiting:
 
     def _refresh(self) -> None:
         now = self._clock()
-        if now - self._refreshed < REFRESH_S:
+        if now < self._next_look:
             return
-        self._refreshed = now
+        begun = perf_counter()
         try:
             with os.scandir(self._folder) as found:
                 names = {e.name for e in found if e.name.endswith(".json") and e.name[0] != "."}
@@ -245,8 +247,8 @@ class Waiting:
         new = [name for name in names if name not in self._entries and name not in self._ignored]
         for name in new[:MAX_READ]:
             self._read(name)
-        if len(new) > MAX_READ:
-            self._refreshed = -REFRESH_S  # the next pick goes on
+        # Names by the ten thousand take a while: at most a tenth of the time. What is left to read is read next time.
+        self._next_look = now + (0.0 if len(new) > MAX_READ else max(REFRESH_S, 9 * (perf_counter() - begun)))
 
     def _read(self, name: str) -> None:
         try:
@@ -258,14 +260,14 @@ class Waiting:
         kind = verdict.kind if verdict is not None else None
         framed = verdict is not None and bool(verdict.evidence.get(FRAME))
         ops = frozenset(node.op for node in suspicion.case.model.nodes)
-        entry = _Entry(name, suspicion.found, kind, facets_of(suspicion), ops, framed)
+        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed)
         self._entries[name] = entry
         self._facets.update(entry.facets)
         if self._recognise(entry) or self._surplus(entry):
             return
-        group = self._groups.setdefault(entry.group, deque())
-        group.append(entry)
-        if len(group) == 1:
+        group = self._groups.setdefault(entry.group, [])
+        heapq.heappush(group, entry)
+        if group[0] is entry:
             self._push(entry.group)
 
     def _recognise(self, entry: _Entry) -> bool:

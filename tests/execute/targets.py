@@ -181,6 +181,8 @@ def _campaign(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
     }
     if request["command"] == "confirm":
         return {"verdict": verdict if wrong else None, "why": "planted" if wrong else "nothing there"}
+    if request["command"] == "values":
+        return {"values": {}}
     if request["command"] == "save":
         return {"saved": [], "log": ""}
     scheme = case.conversion.scheme

@@ -293,7 +293,9 @@ def judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) ->
     """Kernels and graph are right: whether calibration chose ranges that hold what it saw."""
     flat, conversion = record.flat, record.case.conversion
     assert flat is not None
-    if not conversion.calibrated or conversion.representative not in ("samples", "wide"):
+    if not conversion.calibrated:
+        return Confirmation(None, "kernels and graph are right: what is left is the rounding of the weights")
+    if conversion.representative not in ("samples", "wide"):
         return Confirmation(None, "kernels and graph are right; the ranges are not those of these data")
     beyond: dict[int, float] = {}
     for prediction in made[: conversion.calibration]:
