@@ -174,9 +174,15 @@ def test_the_findings_of_a_campaign_are_titled_and_merged_as_this_release_does(t
 
 
 @pytest.mark.slow
-def test_two_planted_defects_shrink_to_their_smallest_cases_under_a_title_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "only",
+    [
+        "segfault of a",  # a square root, a floor (alone in a case) and a joined sigmoid (two nodes)
+        "infinity for the largest",  # numbers of one runtime, which the smallest case asks for
+    ],
+)
+def test_planted_defects_shrink_to_their_smallest_cases_under_a_title_each(only: str, tmp_path: Path) -> None:
     console = Console(file=StringIO())
-    only = "segfault of a"  # a square root, a floor (alone in a case) and a joined sigmoid (two nodes)
     rows = bench_reduce.trials(1, 60.0, 3, 1, only, tmp_path, console)
     assert {t.defect for t in rows} == {name for name in PLANTED if only in name}
     assert all(t.found for t in rows), [t.why for t in rows]
