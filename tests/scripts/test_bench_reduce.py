@@ -178,7 +178,7 @@ def test_the_findings_of_a_campaign_are_titled_and_merged_as_this_release_does(t
     "only",
     [
         "segfault of a",  # a square root, a floor (alone in a case) and a joined sigmoid (two nodes)
-        "infinity for the largest",  # numbers of one runtime, which the smallest case asks for
+        "convolution with a stride",  # numbers of one runtime, which the smallest case asks for
     ],
 )
 def test_planted_defects_shrink_to_their_smallest_cases_under_a_title_each(only: str, tmp_path: Path) -> None:
