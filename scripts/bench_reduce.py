@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 from typing import Any
 from unittest.mock import patch
 
@@ -31,6 +31,7 @@ from fuzzer.errors import GenerateAnother, UserError
 from fuzzer.execute import Death, Executor, Limits, Zygote
 from fuzzer.findings import Finding, FindingStore, saving
 from fuzzer.findings.examiner import Examiner
+from fuzzer.findings.facets import facets_of
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.ledger import Ledger
 from fuzzer.findings.merging import as_sample_of, cause_of, twin_of
@@ -46,7 +47,7 @@ from fuzzer.mutate.repair import repair
 from fuzzer.mutate.structure import insert_node
 from fuzzer.ops import registry
 from fuzzer.oracles import Kind, Verdict
-from fuzzer.oracles.death import judge_death
+from fuzzer.oracles.death import FRAME, judge_death
 from fuzzer.oracles.messages import normalise, runtime_message
 from fuzzer.reduce import size
 from scripts.defects import Party
@@ -59,8 +60,8 @@ MAX_DRAWS = 60
 NODES = range(3, 9)
 """Nodes of a larger case."""
 TIMEOUT_S = 20.0
-NOT_RUN = -1
-"""What a finding says of a script that was not run."""
+BUSY_S = 0.5
+"""Between two tries where another station reduces a case of the same key."""
 WANTED_MINIMAL = 0.9
 _FOUND = "2026-01-01T00:00:00+00:00"
 
@@ -171,22 +172,32 @@ def _conversion(planted: Planted, rng: Random) -> Conversion:
 
 
 class Forgetful(Ledger):
-    """A ledger that knows all findings and recognises none: every case is reduced. It says what it would have said."""
+    """A ledger that knows all findings and counts nothing under them: every case is reduced.
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__(findings)
-        self.would_be = ""
+    It says what it would have said, to the thread that asked.
+    """
 
-    def recognised(self, verdict: Verdict, case: Case) -> Finding | None:
-        """None; `would_be` has the id of the finding."""
-        found = super().recognised(verdict, case)
-        self.would_be = found.id if found is not None else ""
-        return None
+    def __init__(self, store: FindingStore) -> None:
+        super().__init__(store.findings(), store.accounts)
+        self._said = local()
 
-    def known(self, key: str, verdict: Verdict, case: Case) -> Finding | None:
-        """None, as `recognised`."""
-        found = super().known(key, verdict, case)
-        self.would_be = self.would_be or (found.id if found is not None else "")
+    def would_say(self, suspicion: Suspicion) -> str:
+        """Id of the finding under which a campaign would count a suspicion without running it; empty for none."""
+        verdict = suspicion.verdict
+        assert verdict is not None
+        ops = {node.op for node in suspicion.case.model.nodes}
+        found = self.recognised(verdict.kind, facets_of(suspicion), ops, bool(verdict.evidence.get(FRAME)))
+        return found.id if found is not None else ""
+
+    @property
+    def would_be(self) -> str:
+        """Id of the finding under which the last case of this thread would be, had it not been reduced."""
+        return str(getattr(self._said, "id", ""))
+
+    def known(self, key: str, title: str, verdict: Verdict, case: Case) -> Finding | None:
+        """None; `would_be` tells."""
+        found = super().known(key, title, verdict, case)
+        self._said.id = found.id if found is not None else ""
         return None
 
     def exhausted(self, suspicion: Suspicion) -> bool:
@@ -207,7 +218,8 @@ class Watched(Examiner):
 class Station:
     """A stack with a defect in hand: a zygote, an executor to find cases with, and an examiner."""
 
-    def __init__(self, store: FindingStore, seconds: float, folder: Path) -> None:
+    def __init__(self, store: FindingStore, ledger: Forgetful, seconds: float, folder: Path) -> None:
+        """`ledger` is what all stations know together."""
         self._hand = folder / "defect"
         self._hand.write_text("")
         self._count = folder / "defect.count"
@@ -216,9 +228,8 @@ class Station:
         self._zygote.wait_ready()
         limits = Limits(timeout_s=TIMEOUT_S)
         self._executor = Executor(self._zygote.path, limits)
-        self.examiner = Watched(self._zygote.path, store, "planted", limits, reduce_seconds=seconds)
-        self.ledger = Forgetful(store.findings())
-        self.examiner._ledger = self.ledger
+        self.examiner = Watched(self._zygote.path, store, "planted", limits, reduce_seconds=seconds, ledger=ledger)
+        self._ledger = ledger
 
     def close(self) -> None:
         """Ends the processes."""
@@ -257,15 +268,19 @@ class Station:
     def _examined(self, trial: Trial, planted: Planted, suspicion: Suspicion) -> Trial:
         self._hand.write_text(planted.name)
         self._count.write_bytes(b"")
-        self.examiner.sample, self.ledger.would_be = None, ""
+        self.examiner.sample = None
+        recognised = self._ledger.would_say(suspicion)
         begun = time.monotonic()
         try:
-            outcome = self.examiner.examine(suspicion)
+            while (outcome := self.examiner.examine(suspicion)).what == "busy":
+                time.sleep(BUSY_S)
+                begun = time.monotonic()
+                self._count.write_bytes(b"")
         except ExecutorBugError as mistake:
             return replace(trial, why=f"a mistake of ours: {str(mistake).strip().splitlines()[-1]}")
         trial.seconds = time.monotonic() - begun
         trial.executions = self._count.stat().st_size
-        trial.outcome, trial.recognised = outcome.what, self.ledger.would_be
+        trial.outcome, trial.recognised = outcome.what, recognised or self._ledger.would_be
         sample = self.examiner.sample
         if outcome.finding is None or sample is None:
             return replace(trial, why=outcome.why)
@@ -319,16 +334,14 @@ def trials(
 
     with ExitStack() as stack:
         # What is planted is in no stack that a script can meet.
-        stack.enter_context(patch.object(saving, "run_script", lambda script: NOT_RUN))
-        stations = []
+        stack.enter_context(patch.object(saving, "run_script", lambda script: saving.NOT_RUN))
+        store = FindingStore(folder / "crashes", create=True)
+        ledger, stations = Forgetful(store), []
         for number in range(parallel):
             own = folder / f"station-{number}"
             own.mkdir(parents=True)
-            store = FindingStore(folder / "crashes", create=True)
-            stations.append(Station(store, seconds, own))
+            stations.append(Station(store, ledger, seconds, own))
             stack.callback(stations[-1].close)
-        for station in stations[1:]:
-            station.ledger = station.examiner._ledger = stations[0].ledger
         threads = [Thread(target=serve, args=(station,)) for station in stations]
         for thread in threads:
             thread.start()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from fuzzer.case import Case
+from fuzzer.case import RUNTIMES, Case
 from fuzzer.execute import Executor, Limits
 from fuzzer.findings import inbox, saving
 from fuzzer.findings.answering import Answering
@@ -152,8 +152,8 @@ class Examiner:
             reduction = reduce(suspicion.case, answering, budget, answering.record)
         self._hand_on(reduction.others, suspicion.case)
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
-        case = reduction.case
         with self._clock.stage("repeat"):
+            case = self._asking_the_guilty(reduction.case, verdict)
             times, final, log = self._observer.repeatability(case, verdict)
             if times == 0:
                 case = suspicion.case
@@ -164,6 +164,21 @@ class Examiner:
         with self._clock.stage("cause"):
             final = self._told(case, final)
         return self._store(Sample(suspicion, case, final, key, times, reduction.complete, log))
+
+    def _asking_the_guilty(self, case: Case, verdict: Verdict) -> Case:
+        """A minimal case whose numbers are wrong, with a guilty runtime in the place of an innocent one.
+
+        Whose numbers are wrong shows beside the others only, so confirming runs them all: whichever runtime a case
+        asks for, the defect stays, and reduction keeps the first it tries.
+        """
+        asked = case.inference.runtimes
+        if verdict.kind not in (Kind.VALUE, Kind.NAN_PROPAGATION) or verdict.runtime not in RUNTIMES:
+            return case
+        if len(asked) == 1 and asked[0] in verdict.runtimes:
+            return case
+        guilty = replace(case, inference=replace(case.inference, runtimes=(verdict.runtime,)))
+        seen = self.observe(guilty, verdict).verdict
+        return guilty if seen is not None and (seen.kind, seen.message) == (verdict.kind, verdict.message) else case
 
     def _hand_on(self, others: Sequence[Second], origin: Case) -> None:
         """Puts other defects that were met while minimising into the inbox, where nothing like them is known or waits.

@@ -77,7 +77,7 @@ def _statement(verdict: Verdict, case: Case) -> str:
     """What the converter or a runtime states, with the ops where it names none of its own; the scheme is chance."""
     if verdict.kind is not Kind.CONVERTER_ERROR:
         # Which stage prepares a kernel, or applies a delegate, is chance.
-        by = _OPERATOR.search(verdict.message) is not None
+        by = _OPERATOR.search(verdict.message) is not None and UNLISTED not in verdict.message
         return _joined("statement", verdict.message, "" if by else verdict.blame) if by or verdict.blame else ""
     named = _VERIFIED.search(verdict.message) is not None
     if not named and case.conversion.switches:

@@ -42,7 +42,7 @@ def title_of(verdict: Verdict, case: Case) -> str:
         return _line(f"{where}: {verdict.message}")
     if verdict.kind is Kind.CONVERTER_ERROR and (violated := ill_typed(verdict.message, case)):
         return _line(f"{where}: fake quantisation leaves a tfl op whose {violated}")
-    if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE:
+    if verdict.kind is Kind.CONVERTER_ERROR and len(verdict.message) >= SPECIFIC_MESSAGE and not _breaks_off(verdict):
         return _line(f"{where}: {verdict.message} ({settings(case.conversion)})")
     if CALIBRATED_ON in verdict.evidence:
         return _line(f"{where}: {verdict.message} (calibrated on {verdict.evidence[CALIBRATED_ON]})")
@@ -65,6 +65,11 @@ def title_of(verdict: Verdict, case: Case) -> str:
     # Calibration runs the float model: what dies there does not depend on the scheme it is done for.
     scheme = "calibrated" if "calibrator" in verdict.message else settings(case.conversion)
     return _line(f"{where}: {verdict.message}{runtime} ({chain(case)}, {scheme})")
+
+
+def _breaks_off(verdict: Verdict) -> bool:
+    """Whether a message ends where its reason should begin ("MLIR Graph Optimizer failed: ")."""
+    return str(verdict.evidence.get("message", "")).rstrip().endswith(":")
 
 
 _SCALES = re.compile(r"(the quantiser wrote an? \w+) \(\w+\)")

@@ -39,8 +39,8 @@ UNLISTED = "is an unlisted type"
 MAX_MESSAGE = 160
 MAX_READ = 4000
 """Characters of a message that are looked at; MLIR repeats whole modules after what matters."""
-MAX_TYPES = 1 << 16
-"""Characters in which types are looked for, before that: a scale takes about 20, a filter has up to 2,048 channels."""
+MAX_TYPES = 1 << 18
+"""Characters in which types are looked for, before that: a scale takes about 20, and a message holds two types."""
 
 _ERROR_LINE = re.compile(r"error: ([^\n]+)")
 _CHECK = re.compile(

@@ -136,6 +136,7 @@ def _happens(material: Material) -> Iterator[Block]:
     relation = evidence.get("relation") or (material.case.inference.relation if material.case is not None else "none")
     if relation != "none":
         rows.append(("Relation", (Mono(str(relation)),)))
+    rows += [("Also seen as", (Mono(title),)) for title in finding.alternatives]
     yield Facts(tuple(rows))
 
 

@@ -132,6 +132,7 @@ def _holds(finding: Finding, words: list[str]) -> bool:
         finding.id, finding.title, finding.kind, finding.stage, finding.message, finding.blame, finding.note,
         finding.quantisation, finding.entry, finding.state, finding.case,
         finding.duplicate_of, *finding.ops, *finding.patterns, *finding.runtimes, *finding.dtypes,
+        *finding.alternatives,
     )  # fmt: skip
     text = "\n".join(fields).casefold()
     return all(word in text for word in words)

@@ -43,9 +43,10 @@ class Party(StrEnum):
 class Defect:
     """One kind of defect under one scheme.
 
-    `operator` is the guilty builtin operator, `kinds` the kernels that have the defect (`float32`, `int8`, `int16`,
-    `hybrid`, ...; empty: all). `draw` names the ops and patterns that cases are generated from. Exactly one of `edit`,
-    `tamper` and `ending` is set. `when` says which of the operators it shows on (none given: all).
+    `operator` is the guilty builtin operator (`A|B` where several are), `kinds` the kernels that have the defect
+    (`float32`, `int8`, `int16`, `hybrid`, ...; empty: all). `draw` names the ops and patterns that cases are generated
+    from. Exactly one of `edit`, `tamper` and `ending` is set. `when` says which of the operators it shows on (none
+    given: all).
     """
 
     kind: str

@@ -216,7 +216,7 @@ def edited_content(content: bytes, defect: Defect, case: Case) -> bytes:
         if not _matches(defect, model, op, case):
             continue
         if defect.ending is not None:
-            end(defect.ending, defect.operator)
+            end(defect.ending, model.name(op))
         elif _edit(defect, model, op, case):
             names = [bytes(model.tensor(int(i)).name or b"").decode(errors="replace") for i in op.outputs]
             _guilty.append({"position": position, "operator": defect.operator, "tensors": names})
@@ -225,7 +225,7 @@ def edited_content(content: bytes, defect: Defect, case: Case) -> bytes:
 
 
 def _matches(defect: Defect, model: Edited, op: Any, case: Case) -> bool:
-    if model.name(op) != defect.operator or (defect.kinds and model.kind(op) not in defect.kinds):
+    if model.name(op) not in defect.operator.split("|") or (defect.kinds and model.kind(op) not in defect.kinds):
         return False
     return defect.when is None or defect.when(model, op, case)
 
@@ -238,7 +238,7 @@ def _maker(make: Callable[..., Any], defect: Defect, case: Case) -> Callable[...
             return make(content, threads, **options)
         if defect.ending is not None:
             results = frozenset(int(i) for op in guilty for i in op.outputs)
-            return EndingInterpreter(make(content, threads, **options), defect.ending, defect.operator, results)
+            return EndingInterpreter(make(content, threads, **options), defect.ending, model.name(guilty[0]), results)
         if defect.tamper is not None:
             return SteppedInterpreter(
                 make, content, threads, options, lambda m, op: _matches(defect, m, op, case), defect.tamper

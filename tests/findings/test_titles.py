@@ -92,3 +92,38 @@ def test_every_kind_is_explained_in_reports() -> None:
 
     for texts in (WHAT, EXPECTED, WHY):
         assert set(texts) == set(Kind) and all(text.endswith(".") for text in texts.values())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "the quantiser wrote a ONE_HOT (int32) that no kernel",
+            "the quantiser wrote a ONE_HOT (int64) that no kernel",
+        ),
+        ("the quantiser wrote an ADD (int8) that no kernel", "the quantiser wrote an ADD (int16) that no kernel"),
+    ],
+)
+def test_the_type_of_the_first_operand_is_chance_where_scales_of_others_are_wrong(one: str, other: str) -> None:
+    made = {title_of(Verdict(Stage.COMPARE, Kind.VALUE, said, blame="OP"), CASE) for said in (one, other)}
+    assert len(made) == 1 and not any("int" in text.split(":")[1] for text in made)
+    kernel = [Verdict(Stage.COMPARE, Kind.VALUE, f"optimised ADD ({t}): wrong values", blame="ADD") for t in ("a", "b")]
+    assert title_of(kernel[0], CASE) != title_of(kernel[1], CASE), "of a kernel the type is a part of its name"
+
+
+def test_the_verifier_says_in_two_ways_that_types_differ() -> None:
+    one = "ConverterError: 'tfl.add' op failed to verify that Operands should have valid shapes and "
+    one += "element type needs to match"
+    other = "ConverterError: 'tfl.sub' op failed to verify that binary op operands have same element type"
+    assert title(one, TRAINED) == title(other, TRAINED) and title(one, CASE) != title(other, CASE)
+
+
+def test_a_message_that_breaks_off_before_its_reason_names_no_defect() -> None:
+    words = "InvalidArgumentError: MLIR Graph Optimizer failed"
+    other = replace(drawn_case(2, 0), conversion=Conversion())
+    reason, none = (
+        {"message": text} for text in ("MLIR Graph Optimizer failed: for this", "MLIR Graph Optimizer failed: ")
+    )
+    told = [Verdict(Stage.CONVERT, Kind.CONVERTER_ERROR, words, "converter", evidence=e) for e in (reason, none)]
+    assert title_of(told[0], CASE) == title_of(told[0], other), "the message tells"
+    assert title_of(told[1], CASE) != title_of(told[1], other) and chain(other) in title_of(told[1], other)

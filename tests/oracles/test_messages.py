@@ -176,3 +176,26 @@ def test_ids_and_folders() -> None:
     assert name.endswith("-abc") and len(name) < 80 and set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     long = title_of(Verdict(Stage.COMPARE, Kind.SHAPE, "m " * 500, "a"), CASE)
     assert len(long) == MAX_TITLE
+
+
+@pytest.mark.parametrize("channels", [1, 90, 200, 2048])
+def test_types_are_taken_out_however_many_channels_have_a_scale(channels: int) -> None:
+    """A message is cut after what is read of it: where the cut fell would be a part of the title."""
+    scales = ",".join(["0.0014377953264656969"] * channels)
+    type_ = f"'tensor<1x1x30x87x!quant.uniform<i8<-127:127>:f32:2, {{{scales}}}>>'"
+    said = converter_message(f"error: 'tfl.reshape' op requires {type_} to be cast to {type_}\n  somewhere\n")
+    assert said == "'tfl.reshape' op requires 'tensor' to be cast to 'tensor'"
+
+
+def test_the_two_wheels_are_built_under_two_roots() -> None:
+    said = {
+        runtime_message(f"{root}/kernels/elementwise.cc Sqrt is only defined for non-negative values")
+        for root in ("tflite", "tensorflow/lite", "litert")
+    }
+    assert said == {"<path> Sqrt is only defined for non-negative values"}
+
+
+def test_numbers_of_inputs_and_nodes_are_chance() -> None:
+    assert normalise("Graph does not contain node: x0") == normalise("Graph does not contain node: x12")
+    assert normalise("op n3 of x1") == normalise("op n7 of x0") != normalise("op of x0")
+    assert "int8" in normalise("int8 and x86_64") and "x86_64" in normalise("int8 and x86_64")
