@@ -449,7 +449,13 @@ def test_a_small_error_is_judged_where_it_was_found() -> None:
     small = replace(verdict(), severity=32.0, evidence=found)
     text = reproducer(image("relu"), small, "t", "v")
     assert "at = (0, 1, 2, 0)" in text and "> 0.25" in text and "truth_and_bounds" not in text
-    for wrong in ({"index": [0, 9, 9, 9]}, {"index": "0"}, {"output": 7}, {"expected": "1"}, {"ratios": {"litert": 9.0}}):
+    for wrong in (
+        {"index": [0, 9, 9, 9]},
+        {"index": "0"},
+        {"output": 7},
+        {"expected": "1"},
+        {"ratios": {"litert": 9.0}},
+    ):
         text = reproducer(image("relu"), replace(small, evidence={**found, **wrong}), "t", "v")
         assert "truth_and_bounds" in text
 
