@@ -136,20 +136,25 @@ def between_kernels(case: Case, verdict: Verdict, guilty: Sequence[str]) -> list
         size = "        size = steps[o % len(steps)]\n        if not size:\n" + _indented(
             _CHANNEL.replace("@times@", times)
         )
-        ordered = len(case.model.outputs) > 1 and conversion.has_signature
-        made = "interpreter.get_output_details()"
-        functions = fill(_STEP_OF, details=made)
-        if conversion.resized:
-            at = next(i for i, line in enumerate(functions) if "allocate_tensors" in line)
-            functions[at : at + 1] = [f"    {line}" for line in allocate(case)]
-        if ordered:
-            at = next(i for i, line in enumerate(functions) if made in line)
-            functions[at : at + 1] = [f"    {line}" for line in details(case)]
+        functions = _step_of(case)
         steps = f"steps = [step_of(output) for output in range({len(case.model.outputs)})]\n"
     lines = fill(kernels, unit="quantisation steps", size=size, steps=steps, head="steps apart")
     if size == _NO_SIZE:
         lines = [line.replace(" / size", "") for line in lines if line != _NO_SIZE]
     return [*functions, *lines]
+
+
+def _step_of(case: Case) -> list[str]:
+    """The function `step_of`, outputs in the model's order."""
+    made = "interpreter.get_output_details()"
+    functions = fill(_STEP_OF, details=made)
+    if case.conversion.resized:
+        at = next(i for i, line in enumerate(functions) if "allocate_tensors" in line)
+        functions[at : at + 1] = [f"    {line}" for line in allocate(case)]
+    if len(case.model.outputs) > 1 and case.conversion.has_signature:
+        at = next(i for i, line in enumerate(functions) if made in line)
+        functions[at : at + 1] = [f"    {line}" for line in details(case)]
+    return functions
 
 
 def _indented(text: str) -> str:

@@ -94,21 +94,7 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Call):
         return wrap(prefix, node.func, unparse(node).removeprefix(unparse(node.func)) + suffix, indent)
     if isinstance(node, ast.Call) and (node.args or node.keywords):
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
-            # `np.array([...]).reshape(...)`: the array is what is long.
-            tail = unparse(node).removeprefix(unparse(node.func.value))
-            return wrap(prefix, node.func.value, tail + suffix, indent)
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.BinOp):
-            inner = wrap("", node.func.value, "", deeper)
-            tail = unparse(node).removeprefix(f"({unparse(node.func.value)})")
-            return [f"{pad}{prefix}(", *inner, f"{pad}){tail}{suffix}"]
-        parts = [("", a) for a in node.args] + [(f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords]
-        together = " " * deeper + ", ".join(p + unparse(v) for p, v in parts)
-        head = f"{pad}{prefix}{unparse(node.func)}("
-        if len(together) <= WIDTH:
-            return [head, together, f"{pad}){suffix}"]
-        body = [line for p, v in parts for line in wrap(p, v, ",", deeper)]
-        return [head, *body, f"{pad}){suffix}"]
+        return _wrapped_call(prefix, node, suffix, indent)
     if isinstance(node, ast.List | ast.Tuple) and node.elts:
         left, right = ("[", "]") if isinstance(node, ast.List) else ("(", ")")
         items = [unparse(e) for e in node.elts]
@@ -137,6 +123,26 @@ def wrap(prefix: str, node: ast.expr, suffix: str, indent: int) -> list[str]:
             f"{pad}){suffix}",
         ]
     return [one]
+
+
+def _wrapped_call(prefix: str, node: ast.Call, suffix: str, indent: int) -> list[str]:
+    """A call with arguments, broken inside its last brackets, or inside what it is called on where that is long."""
+    pad, deeper = " " * indent, indent + _INDENT
+    if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
+        # `np.array([...]).reshape(...)`: the array is what is long.
+        tail = unparse(node).removeprefix(unparse(node.func.value))
+        return wrap(prefix, node.func.value, tail + suffix, indent)
+    if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.BinOp):
+        inner = wrap("", node.func.value, "", deeper)
+        tail = unparse(node).removeprefix(f"({unparse(node.func.value)})")
+        return [f"{pad}{prefix}(", *inner, f"{pad}){tail}{suffix}"]
+    parts = [("", a) for a in node.args] + [(f"{k.arg}=" if k.arg else "**", k.value) for k in node.keywords]
+    together = " " * deeper + ", ".join(p + unparse(v) for p, v in parts)
+    head = f"{pad}{prefix}{unparse(node.func)}("
+    if len(together) <= WIDTH:
+        return [head, together, f"{pad}){suffix}"]
+    body = [line for p, v in parts for line in wrap(p, v, ",", deeper)]
+    return [head, *body, f"{pad}){suffix}"]
 
 
 def _pieces(text: str) -> list[str]:

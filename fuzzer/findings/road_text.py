@@ -274,7 +274,9 @@ def _switch(name: str, value: Switch) -> list[str]:
     if switches.is_list(name):
         written = f"[{written}]"
     holder = "converter.target_spec" if name in switches.OF_TARGET else "converter"
-    return _inside(layout.assign(f"{holder}.{name}", written, _DEPTH))
+    # A release that does not know the switch would take the assignment and do nothing.
+    known = f'assert hasattr({holder}, "{name}"), "needs a newer TensorFlow"'
+    return [known, *_inside(layout.assign(f"{holder}.{name}", written, _DEPTH))]
 
 
 def _identifier(text: str) -> bool:
