@@ -63,10 +63,10 @@ def _page(plan: Plan) -> list[str]:
     weights(plan.case, made)
     rows = samples(plan.case, made) if plan.samples_needed else []
     used = [*_model(plan), *_conversion(plan), *_judging(plan)]
-    third = _third_party(plan)
+    third = ["", *_third_party(plan)]
+    # The hook stands before the libraries: that one is missing is no answer either.
+    first = [*_HOOK, *(death_text.parent(plan) if plan.dies else [])]
     body = [
-        *_HOOK,
-        *(death_text.parent(plan) if plan.dies else []),
         *_versions(plan, third),
         *(["", *made.helpers] if made.helpers else []),
         "",
@@ -74,7 +74,7 @@ def _page(plan: Plan) -> list[str]:
         *(_sample_lines(plan.case, rows, used) if rows else []),
         *used,
     ]
-    return [*_standard(plan, body), *third, *body]
+    return [*_standard(plan, [*first, *body]), *first, *third, *body]
 
 
 # --- what is imported -------------------------------------------------------------------------------------
