@@ -39,9 +39,12 @@ class Confirmation:
 
 def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, Any]:
     """Examines a suspicion on a fresh execution of its case; JSON of a `Confirmation`."""
-    from fuzzer.oracles.confirm import tolerance
+    from fuzzer.oracles.confirm import nodewise, tolerance
 
     told = _examine(record, suspicion, stage)
+    if told.verdict is not None and told.verdict.kind in NUMBERS and told.verdict.blame in ("", "converter"):
+        shaky = nodewise.unsteady_operator(record, told.verdict)
+        told = replace(told, verdict=shaky or told.verdict)
     if told.verdict is not None and record.case.conversion.judged != "float32":
         told = replace(told, verdict=tolerance.of_quantised(record, told.verdict))
     return told.to_json()

@@ -29,7 +29,7 @@ from fuzzer.oracles.confirm.node_bound import (
 from fuzzer.oracles.confirm.parts import BASES, allocate, intermediates, invoke, isolate, unsteady
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.messages import operator_of
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import TOLERANCE, Kind, Verdict
 
 MAX_SHOWN = 16
 """Numbers of an operand that are shown whole."""
@@ -176,6 +176,30 @@ def _unsteady(record: CaseRun, worst: NodeDivergence, found: list[NodeDivergence
     content, tensors = isolate(record.content, worst.position), intermediates(record, worst.sample)
     runtimes = dict.fromkeys([d.runtime for d in found] + [r for r, run in record.runs.items() if run.complete])
     return any(unsteady(content, runtime, tensors) for runtime in runtimes)
+
+
+def unsteady_operator(record: CaseRun, verdict: Verdict) -> Verdict | None:
+    """The verdict on the first operator that reads memory nobody wrote; None where every one gives the same again.
+
+    Asked where the converter would be blamed: what such an operator gives differs from run to run, so that no two
+    runs of the flatbuffer agree, and neither does the model.
+    """
+    flat = record.flat
+    if flat is None or not record.samples:
+        return None
+    runtimes = [name for name, run in record.runs.items() if run.complete]
+    tensors = intermediates(record, 0)
+    for position, op in enumerate(flat.ops):
+        if op.name in UNJUDGED:
+            continue
+        content = isolate(record.content, position)
+        shaky = [runtime for runtime in runtimes if unsteady(content, runtime, tensors)]
+        if shaky:
+            said = f"{op.name} ({kernel_kind(flat, op)}): fresh interpreters give different values"
+            evidence = {k: v for k, v in verdict.evidence.items() if k != TOLERANCE}
+            evidence = {**evidence, "node": position, "runtimes": shaky}
+            return replace(verdict, message=said, runtime=shaky[0], blame=op.name, evidence=evidence)
+    return None
 
 
 def first_dispute(record: CaseRun, special: bool = False, told: Collection[int] = ()) -> list[NodeDivergence] | None:
