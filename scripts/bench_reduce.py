@@ -28,16 +28,17 @@ from rich.table import Table
 from fuzzer.case import DEFAULT_INPUTS, Case, Conversion, to_json
 from fuzzer.case.conversion import SCHEMES
 from fuzzer.errors import GenerateAnother, UserError
+from fuzzer.examine import saving
+from fuzzer.examine.examiner import Examiner
+from fuzzer.examine.facets import facets_of
+from fuzzer.examine.ledger import Ledger
+from fuzzer.examine.observing import ExecutorBugError
+from fuzzer.examine.replay import load_case
+from fuzzer.examine.saving import Sample
 from fuzzer.execute import Death, Executor, Limits, Zygote
-from fuzzer.findings import Finding, FindingStore, saving
-from fuzzer.findings.examiner import Examiner
-from fuzzer.findings.facets import facets_of
+from fuzzer.findings import Finding, FindingStore
 from fuzzer.findings.inbox import Suspicion
-from fuzzer.findings.ledger import Ledger
 from fuzzer.findings.merging import as_sample_of, cause_of, twin_of
-from fuzzer.findings.observing import ExecutorBugError
-from fuzzer.findings.replay import load_case
-from fuzzer.findings.saving import Sample
 from fuzzer.findings.titles import finding_id, title_of
 from fuzzer.mutate import draw, generate
 from fuzzer.mutate.draft import Draft, DraftNode, draft_of

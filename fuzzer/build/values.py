@@ -1,7 +1,7 @@
 """Recipes become numbers. The same recipe always gives the same numbers, in every release of NumPy.
 
 `numpy.random.RandomState` is frozen by NumPy's own policy (NEP 19), which is why it is used and not `Generator`.
-The formulas here are the ones `fuzzer.findings.script` writes into reproducers; a test holds the two together.
+The formulas here are the ones `fuzzer.reproducer.script` writes into reproducers; a test holds the two together.
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzzer.campaign.config import cores
+from fuzzer.examine.clock import StageClock
+from fuzzer.examine.examiner import Examiner, Outcome
+from fuzzer.examine.ledger import Ledger
+from fuzzer.examine.waiting import Waiting
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings import inbox
-from fuzzer.findings.clock import StageClock
-from fuzzer.findings.examiner import Examiner, Outcome
-from fuzzer.findings.ledger import Ledger
 from fuzzer.findings.store import FindingStore
-from fuzzer.findings.waiting import Waiting
 
 _IDLE_S = 0.3
 

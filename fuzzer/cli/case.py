@@ -17,7 +17,7 @@ def command() -> None:
 def show(path: Path) -> int:
     """Prints the graph, then the JSON."""
     from fuzzer.case import pretty
-    from fuzzer.findings.replay import load_case
+    from fuzzer.examine.replay import load_case
     from fuzzer.report.sections import graph_lines
 
     case = load_case(path)
@@ -31,7 +31,7 @@ def show(path: Path) -> int:
 @click.argument("path", type=click.Path(path_type=Path))
 def validate(path: Path) -> int:
     """Prints one line."""
-    from fuzzer.findings.replay import load_case
+    from fuzzer.examine.replay import load_case
 
     case = load_case(path)
     click.echo(f"{path}: valid, id {case.id}, {len(case.model.nodes)} nodes")

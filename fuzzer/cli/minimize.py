@@ -15,7 +15,7 @@ from fuzzer.cli import options
 @click.option("--seconds", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Time budget.")
 def command(what: str, crashes: Path, seconds: float) -> int:
     """Prints the sizes before and after."""
-    from fuzzer.findings.minimize import minimize
+    from fuzzer.examine.minimize import minimize
 
     click.echo(minimize(crashes, what, seconds))
     return 0

@@ -22,7 +22,7 @@ def command(what: str | None, everything: bool, crashes: Path) -> int:
     from rich.text import Text
 
     from fuzzer.errors import UserError
-    from fuzzer.findings.replay import all_targets, record, replay, targets
+    from fuzzer.examine.replay import all_targets, record, replay, targets
 
     if everything == (what is not None):
         raise UserError("say what to replay: an id, a path, or --all")

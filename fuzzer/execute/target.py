@@ -304,7 +304,7 @@ def fusion(case: Case, stage: StageCell) -> dict[str, Any]:
 
 def save(case: Case, folder: Path, stage: StageCell) -> dict[str, Any]:
     """Writes `model.tflite`, `tensors.npz` (inputs, reference, every runtime's outputs) and `kernels.json`."""
-    from fuzzer.findings import kernels
+    from fuzzer.examine import kernels
 
     record = execute(case, stage)
     if record.content:

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fuzzer.export.tidy import tidy
-from fuzzer.findings import layout
 from fuzzer.findings.finding import Finding
+from fuzzer.reproducer import layout
+from fuzzer.reproducer.tidy import tidy
 
 LIMIT_S = 600
 """Wall clock of a script that is run whole: its own limits (120 s for a deadlock) end far sooner."""

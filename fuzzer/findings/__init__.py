@@ -1,4 +1,4 @@
-"""Findings: saved first, judged later; journal, titles, reproducers, index."""
+"""Findings: what is known of each title; journal, folders, inbox, index."""
 
 from fuzzer.findings.finding import Finding, State
 from fuzzer.findings.store import FindingStore

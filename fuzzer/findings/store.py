@@ -105,47 +105,50 @@ class FindingStore:
         return sorted(self._findings.values(), key=lambda f: (f.first_seen, f.id))
 
     def _apply(self, event: dict[str, object]) -> None:
-        if event["event"] == "finding":
-            tree = event["finding"]
-            if not isinstance(tree, dict):
-                raise TypeError("a finding is an object")
-            finding = Finding.from_json(tree)
-            old = self._findings.get(finding.id)
-            if old is not None:  # what a person said stays said
-                finding = finding.told_as(old)
-            self._findings[finding.id] = finding
-        elif event["event"] == "alternative":
-            tree, old = event["finding"], self._findings.get(str(event["id"]))
-            if not isinstance(tree, dict):
-                raise TypeError("a finding is an object")
-            if old is not None:
-                self._findings[old.id] = old.merged(Finding.from_json(tree))
-        elif event["event"] == "seen":
-            old = self._findings.get(str(event["id"]))
-            if old is not None:
-                spent = old.examined_s + float(str(event.get("seconds", 0.0)))
-                self._findings[old.id] = replace(old, count=old.count + 1, last_seen=str(event["at"]), examined_s=spent)
-        elif event["event"] == "mark":
-            old = self._findings.get(str(event["id"]))
-            if old is not None:
-                said = (str(event.get(name, "")) for name in ("note", "duplicate_of", "at"))
-                self._findings[old.id] = old.marked(State(str(event["state"])), *said)
-        elif event["event"] == "replayed":
-            old = self._findings.get(str(event["id"]))
-            if old is not None:
-                self._findings[old.id] = replace(
-                    old, replayed=str(event["result"]), replay_said=str(event["said"]), replayed_at=str(event["at"])
-                )
-        elif event["event"] == "accounts":
-            facets = event["facets"]
-            if not isinstance(facets, list):
-                raise TypeError("facets are a list")
-            for facet in facets:
-                self.accounts.setdefault(str(facet), {})[str(event["id"])] = None
-        elif event["event"] == "bisected":
-            old = self._findings.get(str(event["id"]))
-            if old is not None:
-                self._findings[old.id] = old.bisected(*(str(event[name]) for name in _BISECTED))
+        """One event of the journal. Raises `KeyError`, `TypeError` or `ValueError` for one that is damaged."""
+        apply = _EVENTS.get(str(event["event"]))
+        if apply is not None:
+            apply(self, event)
+
+    def _apply_finding(self, event: dict[str, object]) -> None:
+        finding = _finding_of(event)
+        old = self._findings.get(finding.id)
+        self._findings[finding.id] = finding if old is None else finding.told_as(old)
+
+    def _apply_accounts(self, event: dict[str, object]) -> None:
+        facets = event["facets"]
+        if not isinstance(facets, list):
+            raise TypeError("facets are a list")
+        for facet in facets:
+            self.accounts.setdefault(str(facet), {})[str(event["id"])] = None
+
+    def _change(self, event: dict[str, object], changed: Callable[[Finding], Finding]) -> None:
+        """Changes the finding that an event is about; an event about one that is not known changes nothing."""
+        old = self._findings.get(str(event["id"]))
+        if old is not None:
+            self._findings[old.id] = changed(old)
+
+    def _apply_alternative(self, event: dict[str, object]) -> None:
+        other = _finding_of(event)
+        self._change(event, lambda old: old.merged(other))
+
+    def _apply_seen(self, event: dict[str, object]) -> None:
+        seconds, at = float(str(event.get("seconds", 0.0))), str(event["at"])
+        self._change(
+            event, lambda old: replace(old, count=old.count + 1, last_seen=at, examined_s=old.examined_s + seconds)
+        )
+
+    def _apply_mark(self, event: dict[str, object]) -> None:
+        state, said = State(str(event["state"])), [str(event.get(name, "")) for name in ("note", "duplicate_of", "at")]
+        self._change(event, lambda old: old.marked(state, *said))
+
+    def _apply_replayed(self, event: dict[str, object]) -> None:
+        result, said, at = (str(event[name]) for name in ("result", "said", "at"))
+        self._change(event, lambda old: replace(old, replayed=result, replay_said=said, replayed_at=at))
+
+    def _apply_bisected(self, event: dict[str, object]) -> None:
+        found = [str(event[name]) for name in _BISECTED]
+        self._change(event, lambda old: old.bisected(*found))
 
     def get(self, id_: str) -> Finding:
         """The finding whose id, or the id of another title of it, starts with `id_`.
@@ -273,3 +276,22 @@ class FindingStore:
     def index_path(self) -> Path:
         """Where the index is."""
         return self.folder / FILE
+
+
+def _finding_of(event: dict[str, object]) -> Finding:
+    tree = event["finding"]
+    if not isinstance(tree, dict):
+        raise TypeError("a finding is an object")
+    return Finding.from_json(tree)
+
+
+_EVENTS: Mapping[str, Callable[[FindingStore, dict[str, object]], None]] = {
+    "finding": FindingStore._apply_finding,
+    "alternative": FindingStore._apply_alternative,
+    "seen": FindingStore._apply_seen,
+    "mark": FindingStore._apply_mark,
+    "replayed": FindingStore._apply_replayed,
+    "accounts": FindingStore._apply_accounts,
+    "bisected": FindingStore._apply_bisected,
+}
+"""What each event of the journal does; events that are not listed are for others (the inbox, the bounds of a night)."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fuzzer.case import Case, decode
 from fuzzer.errors import CaseError, UserError
-from fuzzer.findings import kernels as kernels_file
+from fuzzer.examine import kernels as kernels_file
 from fuzzer.findings.finding import Finding
 from fuzzer.oracles.death import STACK
 from fuzzer.oracles.verdict import Verdict

@@ -26,7 +26,7 @@ def main(verb: str, crashes: str, id_: str) -> int:
 
 
 def _replay(crashes: Path, id_: str) -> str:
-    from fuzzer.findings.replay import record, replay, targets
+    from fuzzer.examine.replay import record, replay, targets
 
     (result,) = replay(targets(crashes, id_))
     problem = record(crashes, result, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -34,7 +34,7 @@ def _replay(crashes: Path, id_: str) -> str:
 
 
 def _minimise(crashes: Path, id_: str) -> str:
-    from fuzzer.findings.minimize import minimize
+    from fuzzer.examine.minimize import minimize
 
     return minimize(crashes, id_, MINIMISE_S)
 

@@ -17,8 +17,8 @@ from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.campaign.supervisor import Supervisor
 from fuzzer.campaign.worker import Worker
 from fuzzer.errors import UserError
+from fuzzer.examine import saving
 from fuzzer.execute import Limits
-from fuzzer.findings import saving
 from tests.conftest import TINY
 
 

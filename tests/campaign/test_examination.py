@@ -13,8 +13,9 @@ import pytest
 
 from fuzzer.campaign import examination as module
 from fuzzer.campaign.examination import Examination
+from fuzzer.examine import saving
 from fuzzer.execute import Limits, Zygote
-from fuzzer.findings import FindingStore, inbox, saving
+from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.hiding import UNCONFIRMED, Hider
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.oracles import Kind, Stage, Verdict

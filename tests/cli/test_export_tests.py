@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from fuzzer.findings import FindingStore, State
-from fuzzer.findings.script import reproducer
+from fuzzer.reproducer.script import reproducer
 from tests.cli.test_cli import fuzzer, refused
 from tests.findings.samples import finding
-from tests.findings.test_script import cases, verdict
+from tests.reproducer.test_script import cases, verdict
 
 
 def crashes_of(folder: Path) -> FindingStore:

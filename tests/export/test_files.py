@@ -10,10 +10,10 @@ from fuzzer.errors import UserError
 from fuzzer.export import export
 from fuzzer.export.files import MANIFEST
 from fuzzer.findings import Finding
-from fuzzer.findings.script import reproducer
-from tests.export.test_tidy import changed_by_ruff
+from fuzzer.reproducer.script import reproducer
 from tests.findings.samples import finding
-from tests.findings.test_script import cases, verdict
+from tests.reproducer.test_script import cases, verdict
+from tests.reproducer.test_tidy import changed_by_ruff
 
 TITLES = ("value in compare: one", "value in compare: two")
 

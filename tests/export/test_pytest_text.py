@@ -16,11 +16,10 @@ from fuzzer.case import Conversion
 from fuzzer.case.codec import from_json
 from fuzzer.export.pytest_text import NoTestError, regression_test
 from fuzzer.export.pytest_text import test_name as name_of
-from fuzzer.findings.script import reproducer
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
-from tests.export.test_tidy import changed_by_ruff
+from fuzzer.reproducer.script import reproducer
 from tests.findings.samples import finding
-from tests.findings.test_script import (
+from tests.reproducer.test_script import (
     ALLOWED,
     CASES,
     HOSTILE,
@@ -32,6 +31,7 @@ from tests.findings.test_script import (
     undefined,
     verdict,
 )
+from tests.reproducer.test_tidy import changed_by_ruff
 
 FOUND = finding("value in compare: CONV_2D (float32): wrong values")
 

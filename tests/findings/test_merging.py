@@ -9,8 +9,8 @@ import pytest
 
 from fuzzer.case import Case, Conversion
 from fuzzer.errors import UserError
+from fuzzer.examine.ledger import Ledger
 from fuzzer.findings import Finding, FindingStore, State
-from fuzzer.findings.ledger import Ledger
 from fuzzer.findings.merging import as_sample_of, cause_of, twin_of
 from fuzzer.findings.store import ALTERNATIVES, MAX_ALTERNATIVES
 from fuzzer.findings.titles import finding_id, folder_name, title_of

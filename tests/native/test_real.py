@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fuzzer.case.codec import from_json
+from fuzzer.examine.examiner import Examiner
 from fuzzer.execute import Death, Executor, Limits, Zygote
 from fuzzer.findings import FindingStore
-from fuzzer.findings.examiner import Examiner
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import title_of
 from fuzzer.oracles.death import STACK, judge_death

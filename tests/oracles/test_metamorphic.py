@@ -28,8 +28,6 @@ from fuzzer.case import (
 )
 from fuzzer.errors import CaseError
 from fuzzer.execute import Death, Executor, Reply
-from fuzzer.findings.layout import WIDTH
-from fuzzer.findings.script import reproducer
 from fuzzer.findings.titles import title_of
 from fuzzer.mutate import draw, generate
 from fuzzer.mutate.draw import CHEAP_RELATION, DEAR_RELATION
@@ -39,6 +37,8 @@ from fuzzer.oracles.confirm.metamorphic import FRESH
 from fuzzer.oracles.death import judge_death
 from fuzzer.oracles.metamorphic import relations
 from fuzzer.reduce import Budget, reduce
+from fuzzer.reproducer.layout import WIDTH
+from fuzzer.reproducer.script import reproducer
 from tests.oracles.faulty import FAULTS, RAISED
 
 CONV = {

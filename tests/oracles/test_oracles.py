@@ -13,9 +13,9 @@ import pytest
 
 from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, to_json
 from fuzzer.case.codec import from_json
+from fuzzer.examine.examiner import Examiner
 from fuzzer.execute import Executor, Limits, Reply, Zygote
 from fuzzer.findings import FindingStore
-from fuzzer.findings.examiner import Examiner
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Verdict
 

@@ -12,16 +12,16 @@ import pytest
 
 from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, to_json
 from fuzzer.errors import GenerateAnother
+from fuzzer.examine.propagated import MAX_LOOKS, Propagated
+from fuzzer.examine.saving import run_script
 from fuzzer.execute import Executor, Reply
 from fuzzer.findings.inbox import Suspicion
-from fuzzer.findings.propagated import MAX_LOOKS, Propagated
-from fuzzer.findings.saving import run_script
-from fuzzer.findings.script import reproducer
 from fuzzer.mutate import generate
 from fuzzer.ops import TensorType, registry
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.special_values import CLASSES, RESULTS, SPECIALS, TABLE_FILE, encoded, lookup, outcome, table
 from fuzzer.oracles.verdict import GIVEN, SPECIAL_OPERANDS
+from fuzzer.reproducer.script import reproducer
 from tests.findings.samples import finding, suspicion
 
 # --- the table --------------------------------------------------------------------------------------------

@@ -1,0 +1,51 @@
+"""What a candidate of a reduction shows: the defect that is reduced, another one, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fuzzer.case import Case, to_json
+from fuzzer.examine.observing import ExecutorBugError, Observer
+from fuzzer.execute import Death, Executor
+from fuzzer.oracles import DEATHS, Verdict
+from fuzzer.reduce import Answer, Literals
+
+
+def is_same(seen: Verdict, goal: Verdict) -> bool:
+    """Whether two verdicts name one defect: kind, stage and words, and of a death where it happened."""
+    words = (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
+    return words and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Runs the candidates of one reduction in one executor. Not safe for use by several threads at once.
+
+    Both methods raise `ZygoteDiedError`.
+    """
+
+    executor: Executor
+    goal: Verdict
+
+    def __call__(self, case: Case) -> Answer:
+        """Whether a candidate shows the goal; else what was confirmed of it, or how the process died of it."""
+        observer = Observer(self.executor)
+        try:
+            seen = observer.observe(case, self.goal)
+        except ExecutorBugError:
+            return Answer(False)  # this candidate trips over a bug of ours; the suspicion itself did not
+        if seen.verdict is None:
+            return Answer(False, seen.death)
+        return Answer(True) if is_same(seen.verdict, self.goal) else Answer(False, seen.verdict)
+
+    def record(self, case: Case) -> Literals:
+        """What TensorFlow computes for the small values of a case; nothing where it dies or refuses."""
+        answer = self.executor.run({"command": "values", "case": to_json(case)}, self.executor.limits.timeout_for(case))
+        if isinstance(answer, Death):
+            return {}
+        if "bug" in answer.message:
+            raise ExecutorBugError(answer.message["bug"])
+        return {
+            name: tuple(None if values is None else tuple(values) for values in samples)
+            for name, samples in answer.message["values"].items()
+        }

@@ -1,0 +1,122 @@
+"""What is known of keys, facets and findings."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fuzzer.examine.ledger import EXAMINED_PER_KEY, SURE, Ledger
+from fuzzer.oracles import Kind, Stage, Verdict
+from tests.findings.samples import finding
+from tests.strategies import drawn_case
+
+CASE = drawn_case(3)
+OPS = tuple(dict.fromkeys(node.op for node in CASE.model.nodes))
+ERROR = Verdict(Stage.ALLOCATE, Kind.ALLOCATE_ERROR, "kernel.cc planted [ADD]", "tf-builtin")
+VALUE = Verdict(Stage.COMPARE, Kind.VALUE, "optimised ADD (int8): wrong values", "tf-builtin", blame="ADD")
+
+
+def error(**changes: Any) -> Any:
+    plain = {"kind": "allocate-error", "key": "K", "ops": ()}
+    return finding(**{"title": "allocate-error in allocate: planted", **plain, **changes})
+
+
+def test_errors_are_recognised_once_enough_ended_under_a_title() -> None:
+    ledger = Ledger([error(count=SURE - 1)])
+    assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is None
+    ledger.account(["K"], error().id)
+    known = ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False)
+    assert known is not None and known.id == error().id
+    assert ledger.recognised(Kind.ALLOCATE_ERROR, ("another",), OPS, False) is None
+    assert ledger.recognised(Kind.VALUE, ("K",), OPS, False) is None, "a difference does not name its defect"
+    assert ledger.recognised(None, (), OPS, False) is None
+
+
+def test_a_death_is_recognised_at_once_by_its_ops_or_its_stack() -> None:
+    ledger = Ledger([finding("crash", kind="crash", key="K", ops=("no_such_op",), blame="")])
+    assert ledger.recognised(Kind.CRASH, ("K",), OPS, False) is None
+    assert ledger.recognised(Kind.CRASH, ("K",), OPS, True) is not None
+    assert ledger.recognised(Kind.CRASH, ("K",), ("no_such_op", *OPS), False) is not None
+
+
+def test_a_title_that_names_ops_needs_them() -> None:
+    ledger = Ledger([error(title="error (tanh > elu, int8)", ops=("tanh", "elu"), count=SURE, nodes=2)])
+    assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), ("tanh",), False) is None
+    assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), ("tanh", "elu", "add"), False) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "is_known"),
+    [
+        ({}, VALUE, True),
+        ({"nodes": 3}, VALUE, False),
+        ({"minimised": False}, VALUE, False),
+        ({"script_exit": 0}, VALUE, False),
+        ({}, replace(VALUE, blame="converter"), False),
+    ],
+)
+def test_a_small_sample_of_the_same_title_is_enough(changes: dict[str, Any], verdict: Verdict, is_known: bool) -> None:
+    title = "value in compare: optimised ADD (int8): wrong values"
+    ledger = Ledger([replace(finding(title), **{"nodes": 1, "key": "another", **changes})])
+    assert (ledger.known("K", title, verdict, CASE) is not None) == is_known
+    assert ledger.known("K", "value in compare: another", verdict, CASE) is None
+
+
+def test_a_key_is_saturated_after_some() -> None:
+    ledger = Ledger([finding("value in compare: planted", key="K", ops=(), blame="ADD", nodes=9)])
+    for _ in range(EXAMINED_PER_KEY - 1):
+        assert ledger.known("K", "t", VALUE, CASE) is None
+        ledger.examined("K")
+    assert ledger.known("K", "t", VALUE, CASE) is not None
+
+
+def test_a_merged_title_and_its_key_are_known_too() -> None:
+    one = finding("allocate-error: one", kind="allocate-error", ops=(), nodes=1, key="K")
+    merged = replace(one, alternatives=("invoke-error: other",), other_keys=("L",))
+    ledger = Ledger([merged])
+    found = ledger.known("M", "invoke-error: other", ERROR, CASE)
+    assert found is not None and found.id == one.id
+    assert ledger.known("L", "anything", ERROR, CASE) is not None
+
+
+def test_interest_never_falls() -> None:
+    ledger = Ledger([])
+    seen = [ledger.interest(("a", "b"))]
+    for step in (lambda: ledger.looked(["a"]), lambda: ledger.looked(["b"]), lambda: ledger.account(["a"], "x")):
+        step()
+        seen.append(ledger.interest(("a", "b")))
+    assert seen == sorted(seen) and seen[0] == (False, 0) and seen[-1][0]
+
+
+def test_a_claim_is_exclusive_and_given_back() -> None:
+    ledger = Ledger([])
+    with ledger.claim("key") as ours, ledger.claim("key") as second, ledger.claim("other") as other:
+        assert ours and not second and other
+    with pytest.raises(RuntimeError), ledger.claim("key") as ours:
+        assert ours
+        raise RuntimeError
+    with ledger.claim("key") as ours:
+        assert ours
+
+
+def test_a_waiting_claim_takes_turns() -> None:
+    ledger, inside, most = Ledger([]), 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(200):
+            with ledger.claim("filing", wait=True) as ours:
+                assert ours
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20.0)
+    assert most == 1 and not any(thread.is_alive() for thread in threads)

@@ -1,0 +1,108 @@
+"""Reproducers that judge with one number an output."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from fuzzer.case import RUNTIMES, Inference, Recipe, to_json
+from fuzzer.case.codec import from_json
+from fuzzer.execute import Executor, Reply
+from fuzzer.oracles.confirm.tolerance import EAGER
+from fuzzer.oracles.verdict import TOLERANCE, Verdict
+from fuzzer.reproducer.layout import WIDTH
+from fuzzer.reproducer.script import reproducer
+from fuzzer.reproducer.tolerance_text import tolerance_of
+from tests.reproducer.test_script import cases, image, run, undefined, verdict
+
+
+def told(base: str, errors: list[float]) -> dict[str, object]:
+    return {TOLERANCE: {"base": base, "errors": errors, "why": "as far as rounding goes"}}
+
+
+def test_scripts_of_many_cases() -> None:
+    seen = set()
+    for case, rng in cases(120, 11):
+        base = rng.choice((EAGER, *RUNTIMES))
+        if rng.random() < 0.5:
+            case = replace(
+                case,
+                model=replace(case.model, outputs=case.model.outputs[:1]),
+                inference=replace(case.inference, inputs=case.inference.inputs[:1]),
+            )
+        made = verdict(runtime="litert", **told(base, [rng.uniform(1e-6, 1.0) for _ in case.model.outputs]))
+        script = reproducer(case, made, "t", "v")
+        tree = ast.parse(script)
+        assert undefined(tree) == set()
+        assert "TOLERANCE =" in script and "float64 truth" not in script
+        assert all(len(line) <= WIDTH for line in script.splitlines() if "TOLERANCE" in line)
+        seen.add(("zip(outputs" in script, base == EAGER))
+    assert len(seen) == 4  # one result and many, against TensorFlow and between kernels
+
+
+def test_one_number_is_written_no_lower_than_measured() -> None:
+    for seed in range(50):
+        error = 10 ** Random(seed).uniform(-30, 30)
+        tolerance = tolerance_of(image("relu"), verdict(**told(EAGER, [error])))
+        assert tolerance is not None and error <= float(tolerance.text) <= 1.2 * error
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        [1.0],
+        {"base": EAGER},
+        {"base": "someone", "errors": [1.0]},
+        {"base": EAGER, "errors": [1.0, 2.0]},
+        {"base": EAGER, "errors": [0.0]},
+        {"base": EAGER, "errors": [float("nan")]},
+        {"base": EAGER, "errors": ["1); import os; ("]},
+        {"base": EAGER, "errors": [True]},
+    ],
+)
+def test_evidence_that_cannot_be_used_is_passed_over(odd: object) -> None:
+    case, made = image("relu"), verdict(**{TOLERANCE: odd})
+    assert tolerance_of(case, made) is None
+    assert "TOLERANCE" not in reproducer(case, made, "t", "v")
+
+
+def test_words_of_evidence_stay_comments() -> None:
+    why = 'x"""\nimport os\n\\N{BULLET} {0}'
+    made = verdict(**{TOLERANCE: {"base": EAGER, "errors": [0.5], "why": why}})
+    tree = ast.parse(reproducer(image("relu"), made, "t", "v"))
+    tame = ast.parse(reproducer(image("relu"), verdict(**told(EAGER, [0.5])), "t", "v"))
+    assert ast.dump(tree) == ast.dump(tame)
+
+
+REGRESSIONS = Path(__file__).parents[1] / "regressions"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["tf-xnnpack-depthwise-conv-2d-float32-wrong-values-float32", "optimised-add-int8-wrong-values-int8"]
+)
+def test_a_confirmed_defect_has_one_number_that_shows_it(name: str, real: Executor, tmp_path: Path) -> None:
+    tree = json.loads((REGRESSIONS / f"value-{name}.json").read_text())
+    case, made = from_json(tree["case"]), Verdict.from_json(tree["verdict"])
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": made.to_json()})
+    assert isinstance(answer, Reply)
+    confirmed = Verdict.from_json(answer.message["verdict"])
+    assert tolerance_of(case, confirmed) is not None
+    done = run(reproducer(case, confirmed, "t", "v"), tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("base", [EAGER, "tf-reference"])
+def test_a_healthy_model_is_within(base: str, samples: int, tmp_path: Path) -> None:
+    inference = Inference(inputs=tuple(Recipe("normal", seed) for seed in range(samples)))
+    case = replace(image("conv2d"), inference=inference)
+    done = run(reproducer(case, verdict(**told(base, [1e-4])), "t", "v"), tmp_path)
+    assert done.returncode == 0 and "gone" in done.stdout, done.stdout + done.stderr[-2000:]
