@@ -99,7 +99,7 @@ class FolderSource:
         """Runs `repro.py` as it lies in the folder; blocking."""
         script = self.files(id) / "repro.py"
         if not script.is_file():
-            raise UserError(f"{script} is missing")
+            raise UserError(f"{script.name} is missing: {script}")
         # What it says on stderr comes after what it prints: TensorFlow's warnings would bury the answer.
         ended = child.run([str(script)], life, REPRO_LIMIT_S, ours=False, apart=True)
         if ended.why == "late":
