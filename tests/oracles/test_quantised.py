@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fuzzer.case import Model, Node, Recipe, to_json
+from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, to_json
 from fuzzer.convert.flatbuffer import Flat, FlatOp, FlatTensor
 from fuzzer.execute import Executor, Reply
-from fuzzer.oracles import Kind, Verdict
+from fuzzer.ops import TensorType
+from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.confirm import formats
 from fuzzer.oracles.confirm.twin import Grid
 from tests.oracles.test_oracles import small_net
@@ -147,3 +148,32 @@ def test_a_scale_of_zero_is_told_and_confirmed(real: Executor) -> None:
     assert len(told) == 1 and "zero" in told[0].message, answer.message["verdicts"]
     again = real.run({"command": "confirm", "case": to_json(case), "verdict": told[0].to_json()})
     assert isinstance(again, Reply) and Verdict.from_json(again.message["verdict"]).message == told[0].message
+
+
+@pytest.mark.slow
+def test_what_moves_no_output_is_no_defect(real: Executor) -> None:
+    """A ONE_HOT whose operands and result have different scales: every kernel writes the code of 1.0 all the same."""
+    table = {"table": Recipe("constant")}
+    nodes = (Node("one_hot_matmul", ("x0",), {"rows": 8, "units": 1}, table), Node("relu", ("n0",)))
+    model = Model((TensorType((1,), "int32"),), nodes, ("n1",))
+    conversion = Conversion(scheme="int8", optimizations="default").repaired()
+    case = Case(model, conversion, Inference(inputs=(Recipe("constant"),)))
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-xnnpack", evidence={"runtimes": ["tf-xnnpack"]})
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply)
+    assert answer.message["verdict"] is None and "the outputs are TensorFlow's" in answer.message["why"]
+
+
+@pytest.mark.slow
+def test_unwritten_memory_is_not_the_converters(real: Executor) -> None:
+    """A batched product whose batch is broadcast reads what was in memory: no two interpreters agree."""
+    attrs = {"adj_x": False, "adj_y": True, "batch_rank": 0, "ones": 0, "reverse": True, "units": 1}
+    inputs = (TensorType((1, 6, 1), "float32"), TensorType((5, 6, 31), "float32"))
+    model = Model(inputs, (Node("batch_matmul", ("x0", "x1"), attrs),), ("n0",))
+    conversion = Conversion(scheme="float16", optimizations="default").repaired()
+    tree = to_json(Case(model, conversion, Inference(inputs=(Recipe("constant"),))))
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-builtin", evidence={"runtimes": ["tf-builtin"]})
+    answer = real.run({"command": "confirm", "case": tree, "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply)
+    told = answer.message["verdict"]
+    assert told["blame"] == "BATCH_MATMUL" and "fresh interpreters give different values" in told["message"]
