@@ -139,6 +139,8 @@ class Snapshot:
     titles: tuple[TitleLine, ...] = ()
     newest: str = ""
     """Title of the newest finding of this run."""
+    newest_at: str = ""
+    """When it was filed: ISO 8601, UTC. It was first seen earlier, when its suspicion was raised."""
     worst: tuple[Worst, ...] = ()
     grid: dict[str, dict[str, Cell]] = field(default_factory=dict)
     """pattern -> scheme -> Cell."""

@@ -88,7 +88,7 @@ class Supervisor:
         self._disk_full = ""
         self._broken = ""
         self._new: set[str] = set()
-        self._newest = ""
+        self._newest = self._newest_at = ""
         self._last_status = 0.0
         self._last_tick = -1.0
         self._pending_at = -_PENDING_S
@@ -334,7 +334,7 @@ class Supervisor:
                 self.statistics.health.take_unjudged(outcome.unjudged)
             if outcome.what == "new" and outcome.finding is not None:
                 self._new.add(outcome.finding.id)
-                self._newest = outcome.finding.title
+                self._newest, self._newest_at = outcome.finding.title, _stamp()
             self._index_stale = self._index_stale or outcome.what in ("new", "better")
         if self._index_stale:
             self._rebuild_index()
@@ -391,6 +391,7 @@ class Supervisor:
             examining=examination.activity if examination else "",
             examined=examination.clock.totals() if examination else {},
             newest=self._newest,
+            newest_at=self._newest_at,
             warnings=tuple(self.warnings[-6:]),
         )
 

@@ -182,7 +182,8 @@ def findings(snapshot: Snapshot, width: int, rows: int) -> Lines:
     titles = snapshot.listed
     fresh = sum(t.this_run for t in titles)
     newest = next((t for t in titles if _newest(snapshot, t)), None)
-    age = f", newest {ago(newest.first_seen, parse_time(snapshot.written))} ago" if newest else ""
+    filed = snapshot.newest_at or (newest.first_seen if newest else "")
+    age = f", newest {ago(filed, parse_time(snapshot.written))} ago" if newest else ""
     lines = [heading(f"findings {len(titles)}, {fresh} first seen in this run{age}", width)]
     hidden = count_line((t.hidden for t in snapshot.titles), SHOW_HIDDEN)
     tail = [cut(line((f"  {hidden}", "dim")), width)] if hidden else []

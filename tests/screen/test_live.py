@@ -85,6 +85,12 @@ def test_newest_finding_is_on_top_and_marked_without_colour() -> None:
     assert "AVERAGE_POOL_2D" in lines[first]
 
 
+def test_the_newest_finding_is_as_old_as_its_folder_not_as_its_suspicion() -> None:
+    snapshot = demo_snapshot()
+    made = replace(snapshot, newest_at=snapshot.written)
+    assert any("newest 0 s ago" in line for line in draw(made))
+
+
 def test_markup_in_a_title_stays_text() -> None:
     title = replace(demo_snapshot().titles[0], title="[bold]x[/] [red]")
     screen = "\n".join(draw(replace(demo_snapshot(), titles=(title,))))
