@@ -50,6 +50,7 @@ class _Entry:
     ops: frozenset[str] = field(compare=False)
     framed: bool = field(compare=False)
     """The native stack names a function."""
+    runtime: str = field(compare=False, default="")
 
     @property
     def case(self) -> str:
@@ -281,7 +282,8 @@ class Waiting:
         kind = verdict.kind if verdict is not None else None
         framed = verdict is not None and bool(verdict.evidence.get(FRAME))
         ops = frozenset(node.op for node in suspicion.case.model.nodes)
-        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed)
+        runtime = verdict.runtime if verdict is not None else ""
+        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed, runtime)
         self._entries[name] = entry
         self._facets.update(entry.facets)
         if self._recognise(entry) or self._surplus(entry):
@@ -290,7 +292,7 @@ class Waiting:
 
     def _recognise(self, entry: _Entry) -> bool:
         """Counts a suspicion whose verdict names a known defect; false where it may be new."""
-        known = self._ledger.recognised(entry.kind, entry.facets, entry.ops, entry.framed)
+        known = self._ledger.recognised(entry.kind, entry.facets, entry.ops, entry.framed, entry.runtime)
         if known is None:
             return False
         stamp = _stamp()

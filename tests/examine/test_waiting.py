@@ -140,7 +140,7 @@ def test_what_is_put_off_comes_up_when_something_else_is_through(desk: Desk) -> 
 
 def test_known_errors_are_counted_when_they_arrive(desk: Desk) -> None:
     key = key_of(ERROR, CASES[0].conversion.scheme)
-    known = finding("allocate-error in allocate: planted", kind="allocate-error", ops=(), key=key, count=SURE)
+    known = finding("allocate-error in allocate: planted", kind="allocate-error", ops=(), blame="", key=key, count=SURE)
     desk.store.add(known, fill())
     desk.start()
     desk.put(*(suspicion(n, ERROR) for n in range(5)), suspicion(6, replace(ERROR, message="another")))
