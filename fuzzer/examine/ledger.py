@@ -200,6 +200,19 @@ class Ledger:
                 self._by_key.setdefault(key, {})[finding.id] = None
             self._propagated.remember(finding)
 
+    def filed(self, finding: Finding) -> Finding:
+        """Takes a finding or a better sample of one into account, and returns it with what was counted meanwhile."""
+        with self._lock:
+            old = self._findings.get(finding.id)
+            self.remember(finding if old is None else finding.told_as(old))
+            return self._findings[finding.id]
+
+    def merged(self, finding: Finding, other: Finding) -> Finding:
+        """Takes another title of a finding into account, and returns it with what was counted meanwhile."""
+        with self._lock:
+            self.remember(self._findings.get(finding.id, finding).merged(other))
+            return self._findings[finding.id]
+
     def count(self, finding: Finding, at: str, seconds: float) -> Finding:
         """Counts another suspicion under a finding, in memory, and returns it as it is then."""
         with self._lock:

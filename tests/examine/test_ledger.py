@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fuzzer.examine.ledger import EXAMINED_PER_KEY, SURE, Ledger
+from fuzzer.findings.merging import as_sample_of
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.findings.samples import finding
 from tests.strategies import drawn_case
@@ -171,3 +172,15 @@ def test_what_its_own_script_does_not_show_hides_nothing_behind_it() -> None:
     assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is None
     ledger.examined("K")
     assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is not None, "enough were minimised"
+
+
+def test_what_is_counted_while_a_sample_is_filed_stays_counted() -> None:
+    first, second = finding("first", key="k1"), finding("second", key="k2")
+    ledger = Ledger([first])
+    better = as_sample_of(first, replace(second, nodes=1))
+    ledger.count(first, "2030", 1.0)
+    assert ledger.merged(first, second).count == 2
+    ledger.count(first, "2031", 1.0)
+    filed = ledger.filed(better)
+    assert (filed.count, filed.nodes, filed.last_seen, filed.alternatives) == (4, 1, "2031", ("second",))
+    assert ledger.finding(second.id) == filed
