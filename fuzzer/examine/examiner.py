@@ -51,6 +51,8 @@ class Outcome:
     why: str = ""
     unjudged: str = ""
     """Of a dismissal: what was in the way where nobody could judge it."""
+    claimed: str = ""
+    """Of `busy`: what the other has claimed in the ledger."""
 
 
 class Examiner:
@@ -122,7 +124,7 @@ class Examiner:
             if known is not None:
                 return self._count(known, suspicion.case, "known title")
             if not ours:
-                return Outcome("busy", None, "another examiner minimises one of its like")
+                return Outcome("busy", None, "another examiner minimises one of its like", claimed=key)
             if stop():
                 return Outcome("left", None, "no time left")
             self._ledger.examined(key)

@@ -226,6 +226,11 @@ class Ledger:
         with self._lock:
             self._examined[key] += 1
 
+    def is_claimed(self, name: str) -> bool:
+        """Whether somebody works at `name` now."""
+        with self._lock:
+            return name in self._claimed
+
     @contextmanager
     def claim(self, name: str, wait: bool = False) -> Iterator[bool]:
         """Whether `name` (a key, a title) is ours alone for the time of the block: nobody else works at it.
