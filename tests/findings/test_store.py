@@ -4,12 +4,15 @@ import errno
 import json
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from fuzzer.errors import CaseError, UserError
 from fuzzer.findings import FindingStore, State, inbox
+from fuzzer.findings.journal import Journal, JournalRead
 from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import MAX_OLD_SAMPLES
 from tests.findings.samples import FOUND, VERDICT, fill, finding, store, suspicion
@@ -235,3 +238,21 @@ def test_what_is_counted_while_a_better_sample_is_made_stays_counted(tmp_path: P
     assert (found.count, found.nodes, found.first_seen, found.last_seen) == (5, 1, old.first_seen, "2028")
     assert (found.alternatives, found.other_keys, found.examined_s) == (("b",), ("other",), 6.0)
     assert found == FindingStore(tmp_path).get(finding("b").id)
+
+
+def test_threads_read_what_is_appended_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of the triage screen looks a finding up while the screen reads the same lines."""
+    made = store(tmp_path, "a")
+    made.seen(finding("a").id, "case", "2030")
+    read = Journal.read
+
+    def slow(self: Journal, start: int = 0) -> JournalRead:
+        found = read(self, start)
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(Journal, "read", slow)
+    fresh = FindingStore(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        counts = [[f.count for f in found] for found in pool.map(lambda _: fresh.findings(), range(4))]
+    assert counts == [[2]] * 4 and fresh.get(finding("a").id).count == 2
