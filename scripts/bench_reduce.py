@@ -187,7 +187,8 @@ class Forgetful(Ledger):
         verdict = suspicion.verdict
         assert verdict is not None
         ops = {node.op for node in suspicion.case.model.nodes}
-        found = self.recognised(verdict.kind, facets_of(suspicion), ops, bool(verdict.evidence.get(FRAME)))
+        framed = bool(verdict.evidence.get(FRAME))
+        found = self.recognised(verdict.kind, facets_of(suspicion), ops, framed, verdict.runtime)
         return found.id if found is not None else ""
 
     @property

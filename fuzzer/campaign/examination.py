@@ -157,7 +157,7 @@ class Examination:
             if outcome is None or outcome.what == "left":
                 self._waiting.leave(name, again or outcome is not None)
             elif outcome.what == "busy":
-                self._waiting.put_off(name)
+                self._waiting.put_off(name, outcome.claimed)
             else:
                 self._waiting.done(name, time.monotonic() - begun)
         if outcome.what not in ("left", "busy"):

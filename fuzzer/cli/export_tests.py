@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.argument("ids", nargs=-1)
 @options.crashes
 @options.known
-@click.option("--hidden", is_flag=True, help="Also known behaviour and propagation of NaN, which main lists leave out.")
+@click.option(
+    "--hidden", is_flag=True, help="Also what main lists leave out: known behaviour, propagation of NaN, unconfirmed."
+)
 def command(folder: Path, ids: tuple[str, ...], crashes: Path, known: Path | None, hidden: bool) -> int:
     """Says what was written and what was not; exit code 1 when a finding could not be told as a test."""
     from fuzzer.errors import UserError

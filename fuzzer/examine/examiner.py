@@ -51,6 +51,8 @@ class Outcome:
     why: str = ""
     unjudged: str = ""
     """Of a dismissal: what was in the way where nobody could judge it."""
+    claimed: str = ""
+    """Of `busy`: what the other has claimed in the ledger."""
 
 
 class Examiner:
@@ -122,7 +124,7 @@ class Examiner:
             if known is not None:
                 return self._count(known, suspicion.case, "known title")
             if not ours:
-                return Outcome("busy", None, "another examiner minimises one of its like")
+                return Outcome("busy", None, "another examiner minimises one of its like", claimed=key)
             if stop():
                 return Outcome("left", None, "no time left")
             self._ledger.examined(key)
@@ -218,13 +220,16 @@ class Examiner:
             better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
             if old is not None and not better and self._is_enough(old, sample):
                 return self._count(old, sample.case, "a smaller sample is known")
+            if old is not None and old.script_exit == saving.SHOWN != exit_code:
+                # However small: with it the finding would be off the main list, or harder to believe.
+                return self._count(old, sample.case, "the reproducer of the larger sample shows it")
             before = old.examined_s if old is not None else 0.0
             finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
             with self._clock.stage("save"):
                 self.store.add(
                     finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer)
                 )
-            self._ledger.remember(finding)
+            finding = self._ledger.filed(finding)
         return Outcome("new" if old is None else "better", finding)
 
     def _place(self, sample: Sample) -> tuple[Finding | None, Finding]:
@@ -247,9 +252,7 @@ class Examiner:
         self.store.add_alternative(
             old, other, lambda folder: saving.fill_folder(folder, other, sample, script, self._observer)
         )
-        merged = old.merged(other)
-        self._ledger.remember(merged)
-        return merged
+        return self._ledger.merged(old, other)
 
     def _script_exit(self, sample: Sample, id_: str, script: str) -> int:
         """What the reproducer exits with; one that does not show the defect has a second try, as the case itself has.

@@ -10,6 +10,8 @@ from fuzzer.findings.titles import key_of
 from fuzzer.oracles import Kind, Verdict
 from fuzzer.oracles.verdict import RELATION
 
+_SAME_WORDS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC, Kind.SHAPE, Kind.DTYPE, Kind.OUTPUT_COUNT})
+
 
 def facets_of(suspicion: Suspicion) -> tuple[str, ...]:
     """What may be new about a suspicion before anybody looked at it closely.
@@ -47,6 +49,6 @@ def related(suspicion: Suspicion, found: Verdict) -> Suspicion:
 def names_itself(kind: Kind) -> bool:
     """Whether verdicts of a kind name their defect: errors and deaths do, in the stack's own words.
 
-    Differences all say the same words, whichever operator is wrong.
+    Differences all say the same words, whichever operator is wrong: of numbers, and of shapes, types and outputs.
     """
-    return kind not in (Kind.VALUE, Kind.NAN_PROPAGATION, Kind.METAMORPHIC)
+    return kind not in _SAME_WORDS

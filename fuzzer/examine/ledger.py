@@ -19,8 +19,9 @@ from fuzzer.findings import merging
 from fuzzer.findings.finding import Finding
 from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
-from fuzzer.findings.titles import finding_id
+from fuzzer.findings.titles import LOOP, finding_id
 from fuzzer.oracles import DEATHS, Kind, Verdict
+from fuzzer.oracles.death import FRAME
 
 EXAMINED_PER_KEY = 3
 """Suspicions minimised for one key; later ones are only counted, so that one defect does not fill the night."""
@@ -115,13 +116,14 @@ class Ledger:
             return next((self._findings[id_] for id_ in ids if id_ in self._findings), None)
 
     def recognised(
-        self, kind: Kind | None, facets: Sequence[str], ops: Collection[str], framed: bool
+        self, kind: Kind | None, facets: Sequence[str], ops: Collection[str], framed: bool, runtime: str = ""
     ) -> Finding | None:
         """The finding that a suspicion is counted under without running it; None where something may be new.
 
         Its verdict names its defect (`names_itself`); enough of its like ended under a title, of a death one; and the
         ops that the title needs are all among its `ops`, unless the title does not go by ops. `framed`: the native
-        stack names the function.
+        stack names the function. `runtime`: who died. A title that its own reproducer does not show takes nothing in
+        before its like were minimised often enough: one of them may confirm it.
         """
         if kind is None or not names_itself(kind) or len(facets) != 1:
             return None
@@ -130,8 +132,11 @@ class Ledger:
             if kind not in DEATHS and self._ended[facet] < SURE:
                 return None
             ids = dict.fromkeys([*self._accounts.get(facet, ()), *self._by_key.get(facet, ())])
-            known = (self._findings[id_] for id_ in ids if id_ in self._findings)
-            return next((f for f in known if set(f.ops) <= set(ops) or not _goes_by_ops(f, framed)), None)
+            known = [self._findings[id_] for id_ in ids if id_ in self._findings]
+            if self._examined[facet] < EXAMINED_PER_KEY:
+                known = [f for f in known if not unconfirmed(f)]
+            told = (f for f in known if _named_by(f, facet) and _died_of(f, kind, framed, runtime))
+            return next((f for f in told if set(f.ops) <= set(ops) or not _goes_by_ops(f, framed)), None)
 
     def known(self, key: str, title: str, verdict: Verdict, case: Case) -> Finding | None:
         """The finding that a confirmed verdict is counted under without minimising it; None where it may be new.
@@ -140,7 +145,7 @@ class Ledger:
         """
         with self._lock:
             small = self._small(key, title, verdict, case)
-            return small or self._saturated(key, case) or self._propagated.known(verdict)
+            return small or self._saturated(key, verdict, case) or self._propagated.known(verdict)
 
     def _small(self, key: str, title: str, verdict: Verdict, case: Case) -> Finding | None:
         """A finding whose sample cannot get much smaller, and that minimising would lead to again.
@@ -156,17 +161,17 @@ class Ledger:
         if not names_itself(verdict.kind) or verdict.kind in DEATHS:
             return None
         ops = {node.op for node in case.model.nodes}
-        known = (self._findings[id_] for id_ in self._by_key.get(key, ()))
+        known = (self._findings[id_] for id_ in self._by_key.get(key, ()) if _blames(self._findings[id_], verdict))
         return next((f for f in known if _is_small(f) and set(f.ops) <= ops), None)
 
-    def _saturated(self, key: str, case: Case) -> Finding | None:
+    def _saturated(self, key: str, verdict: Verdict, case: Case) -> Finding | None:
         if self._examined[key] < EXAMINED_PER_KEY:
             return None
-        ops = {node.op for node in case.model.nodes}
+        ops, framed = {node.op for node in case.model.nodes}, bool(verdict.evidence.get(FRAME))
         # Where the title names ops, another chain of ops may be another defect: it is minimised too.
-        known = [self._findings[id_] for id_ in self._by_key.get(key, ())]
-        told = (f.blame == "converter" or any(op in f.title for op in f.ops) for f in known)
-        return next((f for f, by_ops in zip(known, told, strict=True) if set(f.ops) <= ops or not by_ops), None)
+        known = (self._findings[id_] for id_ in self._by_key.get(key, ()))
+        told = (f for f in known if _blames(f, verdict) and _died_of(f, verdict.kind, framed, verdict.runtime))
+        return next((f for f in told if set(f.ops) <= ops or not _names_ops(f)), None)
 
     # --- taking down ------------------------------------------------------------------------------------
 
@@ -195,6 +200,19 @@ class Ledger:
                 self._by_key.setdefault(key, {})[finding.id] = None
             self._propagated.remember(finding)
 
+    def filed(self, finding: Finding) -> Finding:
+        """Takes a finding or a better sample of one into account, and returns it with what was counted meanwhile."""
+        with self._lock:
+            old = self._findings.get(finding.id)
+            self.remember(finding if old is None else finding.told_as(old))
+            return self._findings[finding.id]
+
+    def merged(self, finding: Finding, other: Finding) -> Finding:
+        """Takes another title of a finding into account, and returns it with what was counted meanwhile."""
+        with self._lock:
+            self.remember(self._findings.get(finding.id, finding).merged(other))
+            return self._findings[finding.id]
+
     def count(self, finding: Finding, at: str, seconds: float) -> Finding:
         """Counts another suspicion under a finding, in memory, and returns it as it is then."""
         with self._lock:
@@ -207,6 +225,11 @@ class Ledger:
         """Counts that a suspicion of this key is minimised."""
         with self._lock:
             self._examined[key] += 1
+
+    def is_claimed(self, name: str) -> bool:
+        """Whether somebody works at `name` now."""
+        with self._lock:
+            return name in self._claimed
 
     @contextmanager
     def claim(self, name: str, wait: bool = False) -> Iterator[bool]:
@@ -236,4 +259,36 @@ def _goes_by_ops(finding: Finding, framed: bool) -> bool:
     """Whether the title of a finding depends on which ops lead there."""
     if finding.kind in _OF_DEATHS:
         return not framed or bool(finding.blame)
-    return finding.blame == "converter" or any(op in finding.title for op in finding.ops)
+    return _names_ops(finding)
+
+
+def _names_ops(finding: Finding) -> bool:
+    """Whether the title names ops of ours, as far as one can tell: recurrent ones go by another name."""
+    cut_off = finding.title.endswith("…")
+    return finding.blame == "converter" or cut_off or any(op in finding.title for op in (*finding.ops, LOOP))
+
+
+def _named_by(finding: Finding, facet: str) -> bool:
+    """Whether the words of a suspicion name the operator that a finding blames; a death is known by its ops.
+
+    A delegate says its own name, whichever operator it fails at.
+    """
+    return finding.kind in _OF_DEATHS or _unblamed(finding.blame) or finding.blame.partition(" ")[0] in facet
+
+
+def _blames(finding: Finding, verdict: Verdict) -> bool:
+    """Whether a confirmed verdict may be a finding's: under none of its titles another operator is to blame."""
+    if _unblamed(verdict.blame) or _unblamed(finding.blame) or verdict.blame == finding.blame:
+        return True
+    return any(verdict.blame in title for title in finding.alternatives)
+
+
+def _unblamed(blame: str) -> bool:
+    return blame in ("", "converter")
+
+
+def _died_of(finding: Finding, kind: Kind, framed: bool, runtime: str) -> bool:
+    """Whether who died is who died of a finding; asked where neither the native stack nor an operator is named."""
+    if kind not in DEATHS or framed or finding.blame or not runtime:
+        return True
+    return runtime in finding.runtimes

@@ -219,7 +219,7 @@ def _stored(processes: _Processes, crashes: Path, target: Target, small: Case) -
     finally:
         examiner.close()
     store.rebuild_index()
-    if outcome.finding is None:
+    if outcome.finding is None or outcome.what == "seen":
         return f"not stored: {outcome.why}"
     return f"stored as {outcome.finding.path}"
 

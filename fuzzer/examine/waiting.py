@@ -50,6 +50,7 @@ class _Entry:
     ops: frozenset[str] = field(compare=False)
     framed: bool = field(compare=False)
     """The native stack names a function."""
+    runtime: str = field(compare=False, default="")
 
     @property
     def case(self) -> str:
@@ -91,8 +92,8 @@ class Waiting:
         self._ignored: set[str] = set()
         """Names of files that are broken, or that an internal error left."""
         self._in_hand: set[Facets] = set()
-        self._put_off: list[_Entry] = []
-        """What comes up again when something else is through."""
+        self._put_off: list[tuple[_Entry, str]] = []
+        """What comes up again when nobody claims that name any more."""
         self._groups: dict[Facets, list[_Entry]] = {}
         """Heaps, the oldest on top."""
         self._heaps: dict[bool, list[tuple[tuple[bool, int], str, Facets]]] = {True: [], False: []}
@@ -112,8 +113,7 @@ class Waiting:
         """
         with self._lock:
             self._refresh()
-            if not self._in_hand:
-                self._bring_back()
+            self._bring_back()
             while True:
                 entry = self._pop()
                 if entry is None:
@@ -128,7 +128,6 @@ class Waiting:
         """The journal knows what became of it: its file goes. `seconds` are what that took."""
         with self._lock:
             entry = self._let_go(name)
-            self._bring_back()
             self._forget(entry)
             self._spent[_named(entry)] += seconds
             (self._folder / name).unlink(missing_ok=True)
@@ -141,22 +140,27 @@ class Waiting:
         """It stays in the inbox; with `again` it is taken again in this campaign."""
         with self._lock:
             entry = self._let_go(name)
-            self._bring_back()
             if again:
                 self._add(entry)
             else:
                 self._forget(entry)
                 self._ignored.add(name)
 
-    def put_off(self, name: str) -> None:
-        """It is taken again once something that is in hand now is through: somebody else is at its like."""
+    def put_off(self, name: str, claimed: str) -> None:
+        """It is taken again once nobody claims `claimed` any more: somebody else is at its like.
+
+        Before that it would be run for nothing, again and again, while others get through what is easy.
+        """
         with self._lock:
-            self._put_off.append(self._let_go(name))
+            self._put_off.append((self._let_go(name), claimed))
 
     def _bring_back(self) -> None:
         put_off, self._put_off = self._put_off, []
-        for entry in put_off:
-            self._add(entry)
+        for entry, claimed in put_off:
+            if self._ledger.is_claimed(claimed):
+                self._put_off.append((entry, claimed))
+            else:
+                self._add(entry)
 
     def _add(self, entry: _Entry) -> None:
         group = self._groups.setdefault(entry.group, [])
@@ -281,7 +285,8 @@ class Waiting:
         kind = verdict.kind if verdict is not None else None
         framed = verdict is not None and bool(verdict.evidence.get(FRAME))
         ops = frozenset(node.op for node in suspicion.case.model.nodes)
-        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed)
+        runtime = verdict.runtime if verdict is not None else ""
+        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed, runtime)
         self._entries[name] = entry
         self._facets.update(entry.facets)
         if self._recognise(entry) or self._surplus(entry):
@@ -290,7 +295,7 @@ class Waiting:
 
     def _recognise(self, entry: _Entry) -> bool:
         """Counts a suspicion whose verdict names a known defect; false where it may be new."""
-        known = self._ledger.recognised(entry.kind, entry.facets, entry.ops, entry.framed)
+        known = self._ledger.recognised(entry.kind, entry.facets, entry.ops, entry.framed, entry.runtime)
         if known is None:
             return False
         stamp = _stamp()

@@ -119,8 +119,21 @@ class Finding:
         return replace(self, state=state.value, note=note, duplicate_of=duplicate_of, marked_at=at)
 
     def told_as(self, old: Finding) -> Finding:
-        """A finding of a newer sample with all that was said, replayed and bisected of the older one."""
-        return replace(self, **{name: getattr(old, name) for name in _LATER})
+        """A finding of a newer sample with all that was said, replayed, bisected and counted of the older one.
+
+        Whoever made the sample looked at the older one some time before: others have counted and merged since.
+        """
+        known = replace(
+            self,
+            count=old.count + 1,
+            first_seen=min(old.first_seen, self.first_seen),
+            last_seen=max(old.last_seen, self.last_seen),
+            examined_s=max(old.examined_s, self.examined_s),
+            alternatives=_joined(old.alternatives, self.alternatives),
+            other_causes=_joined(old.other_causes, self.other_causes),
+            other_keys=_joined(old.other_keys, self.other_keys),
+        )
+        return replace(known, **{name: getattr(old, name) for name in _LATER})
 
     def merged(self, other: Finding) -> Finding:
         """The same finding, which came up under another title; what that one was recognised by is remembered."""
@@ -139,6 +152,11 @@ class Finding:
 def _with(known: tuple[str, ...], text: str, own: str) -> tuple[str, ...]:
     """A list with one more text, where it is neither there nor empty nor the finding's own."""
     return known if not text or text == own or text in known else (*known, text)
+
+
+def _joined(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    """Both lists, each text once, those of the old one first."""
+    return tuple(dict.fromkeys((*old, *new)))
 
 
 _LATER = (

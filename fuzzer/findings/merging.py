@@ -94,6 +94,7 @@ def twin_of(finding: Finding, known: Iterable[Finding]) -> Finding | None:
 
     A case whose kernels read memory that nobody wrote shows other runtimes in every process: what was confirmed first
     (`key`), the kind and the ops that are left are the same, whoever is named in the end.
+    Two rewrites of the converter are two defects, though all that the converter changes says the same words at first.
     """
     for other in known:
         if other.id == finding.id:
@@ -101,9 +102,19 @@ def twin_of(finding: Finding, known: Iterable[Finding]) -> Finding | None:
         if finding.cause and finding.cause in (other.cause, *other.other_causes):
             return other
         alike = finding.kind in _NUMBERS and finding.kind == other.kind and finding.ops == other.ops
-        if alike and finding.key and finding.key in (other.key, *other.other_keys):
+        met = finding.key and finding.key in (other.key, *other.other_keys)
+        if alike and met and not _rewritten_apart(finding, other):
             return other
     return None
+
+
+def _rewritten_apart(one: Finding, other: Finding) -> bool:
+    """Whether a rewrite of the converter is named for both, and not the same one.
+
+    A rewrite is named after minimising, so its words are not in the key.
+    """
+    named = [f.blame == "converter" and f.message not in f.key for f in (one, other)]
+    return all(named) and one.message != other.message
 
 
 def as_sample_of(old: Finding, new: Finding) -> Finding:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,7 @@ MAX_ALTERNATIVES = 8
 
 
 class FindingStore:
-    """Reads and writes one crashes folder. Cheap to make; safe beside other processes doing the same."""
+    """Reads and writes one crashes folder. Cheap to make; safe beside other processes and threads."""
 
     def __init__(self, folder: Path, create: bool = False, lenient: bool = False) -> None:
         """Opens a folder. Raises `UserError` when it does not exist (and `create` is false) or cannot be written.
@@ -78,11 +79,18 @@ class FindingStore:
         """Facet of suspicions -> ids of the findings that some with it ended under."""
         self._findings: dict[str, Finding] = {}
         self._end = 0
+        self._reading = threading.Lock()
+        """A screen and its jobs share a store: what is appended is read by one of them."""
 
     # --- reading ----------------------------------------------------------------------------------------
 
     def findings(self) -> list[Finding]:
         """All findings, first seen first. Reads only what was appended since the last call."""
+        with self._reading:
+            self._catch_up()
+            return sorted(self._findings.values(), key=lambda f: (f.first_seen, f.id))
+
+    def _catch_up(self) -> None:
         if self.journal.size() < self._end:
             # The journal was replaced by an older or shorter one: start over.
             self._findings, self._end, self.damaged, self.newer = {}, 0, 0, 0
@@ -102,7 +110,6 @@ class FindingStore:
                 self._apply(event)
             except (KeyError, TypeError, ValueError):
                 self.damaged += 1
-        return sorted(self._findings.values(), key=lambda f: (f.first_seen, f.id))
 
     def _apply(self, event: dict[str, object]) -> None:
         """One event of the journal. Raises `KeyError`, `TypeError` or `ValueError` for one that is damaged."""

@@ -15,6 +15,8 @@ MAX_TITLE = 180
 SPECIFIC_MESSAGE = 40
 """Characters from which a converter's message names its defect better than the ops that happen to lead there."""
 
+LOOP = "while loop"
+"""What a title calls a recurrent op that is not unrolled."""
 CALIBRATED_ON = "calibrated on"
 """Key of the evidence that says what was wrong with the numbers a conversion was calibrated on."""
 
@@ -120,9 +122,7 @@ def _switched(conversion: Conversion) -> str:
 def chain(case: Case) -> str:
     """The ops of a case in order, repeated ones once; recurrent ops that are not unrolled are all WHILE loops."""
     layers = case.conversion.entry in KERAS_ENTRIES  # layers loop, whatever the attribute says
-    names = (
-        "while loop" if n.spec.recurrent and (layers or not n.attrs.get("unroll")) else n.op for n in case.model.nodes
-    )
+    names = (LOOP if n.spec.recurrent and (layers or not n.attrs.get("unroll")) else n.op for n in case.model.nodes)
     return " > ".join(dict.fromkeys(names))
 
 

@@ -252,3 +252,19 @@ def test_a_sample_whose_script_shows_it_replaces_one_whose_does_not(
     examined(planted, crashes, tmp_path, Suspicion(other, value("relu", 2), FOUND))
     findings = FindingStore(crashes).findings()
     assert [f.script_exit for f in findings if f.blame == "relu"] == [1]
+
+
+def test_a_smaller_sample_whose_script_does_not_show_it_hides_nothing(
+    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was confirmed once stays on the main list."""
+    crashes = tmp_path / "crashes"
+    one, other = cases_with("relu", count=2, without=("elu", "tanh"))
+    examined(planted, crashes, tmp_path, Suspicion(one, value("relu", 1), FOUND))
+    (known,) = FindingStore(crashes).findings()
+    (crashes / known.path / "minimal.json").unlink()  # any sample is smaller now
+    monkeypatch.setattr(saving, "run_script", lambda script: 0)
+    monkeypatch.setattr("fuzzer.examine.ledger._is_small", lambda finding: False)
+    examined(planted, crashes, tmp_path, Suspicion(other, value("relu", 2), FOUND))
+    (found,) = FindingStore(crashes).findings()
+    assert (found.script_exit, found.count, found.case) == (1, 2, known.case) and Hider()(found) is None

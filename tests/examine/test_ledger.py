@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fuzzer.examine.ledger import EXAMINED_PER_KEY, SURE, Ledger
+from fuzzer.findings.merging import as_sample_of
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.findings.samples import finding
 from tests.strategies import drawn_case
@@ -20,7 +21,7 @@ VALUE = Verdict(Stage.COMPARE, Kind.VALUE, "optimised ADD (int8): wrong values",
 
 
 def error(**changes: Any) -> Any:
-    plain = {"kind": "allocate-error", "key": "K", "ops": ()}
+    plain = {"kind": "allocate-error", "key": "K", "ops": (), "blame": ""}
     return finding(**{"title": "allocate-error in allocate: planted", **plain, **changes})
 
 
@@ -120,3 +121,66 @@ def test_a_waiting_claim_takes_turns() -> None:
     for thread in threads:
         thread.join(20.0)
     assert most == 1 and not any(thread.is_alive() for thread in threads)
+
+
+# --- what must not be taken for a known defect ------------------------------------------------------------
+
+
+def test_words_that_name_no_operator_are_no_name() -> None:
+    """Every wrong shape says the same, whichever operator gives it."""
+    title = "shape in compare: an output has another shape than TensorFlow gives (pad, float32)"
+    ledger = Ledger([finding(title, kind="shape", ops=("pad",), blame="", key="K", count=9, nodes=1)])
+    assert ledger.recognised(Kind.SHAPE, ("K",), ("pad", "slice"), False) is None
+
+
+@pytest.mark.parametrize("title", ["converter-error: planted (while loop, int8)", f"converter-error: {'x' * 160}…"])
+def test_a_title_whose_ops_go_by_another_name_or_are_cut_off_needs_them(title: str) -> None:
+    known = error(title=title, kind="converter-error", ops=("lstm",), blame="", count=9, nodes=9)
+    ledger = Ledger([known])
+    assert ledger.recognised(Kind.CONVERTER_ERROR, ("K",), ("add",), False) is None
+    assert ledger.recognised(Kind.CONVERTER_ERROR, ("K",), ("add", "lstm"), False) is not None
+    failed = replace(ERROR, kind=Kind.CONVERTER_ERROR)
+    assert ledger.known("K", "another", failed, CASE) is None, "minimised often enough, but without the op"
+
+
+def test_a_delegate_that_names_itself_does_not_name_the_operator() -> None:
+    key = "invoke-error|invoke|planted [TfLiteXNNPackDelegate]|int8"
+    known = error(kind="invoke-error", blame="MUL (int8)", key=key, count=9, nodes=1)
+    ledger = Ledger([known])
+    assert ledger.recognised(Kind.INVOKE_ERROR, (key,), OPS, False) is None
+    other = Verdict(Stage.INVOKE, Kind.INVOKE_ERROR, "planted [TfLiteXNNPackDelegate]", "litert", blame="ADD (int8)")
+    assert ledger.known(key, "t", other, CASE) is None
+    assert ledger.known(key, "t", replace(other, blame="MUL (int8)"), CASE) is not None
+    merged = Ledger([known.merged(error(title="invoke-error in invoke: ADD (int8): planted"))])
+    assert merged.known(key, "t", other, CASE) is not None, "both were found to be one defect"
+
+
+def test_who_died_tells_deaths_without_a_name_apart() -> None:
+    known = finding("hang", kind="hang", key="K", ops=(), blame="", runtimes=("tf-xnnpack",), count=9)
+    ledger = Ledger([known])
+    assert ledger.recognised(Kind.HANG, ("K",), OPS, False, "tf-xnnpack") is not None
+    assert ledger.recognised(Kind.HANG, ("K",), OPS, False, "tf-reference") is None
+    assert ledger.recognised(Kind.HANG, ("K",), OPS, True, "tf-reference") is not None, "the stack names it"
+    hung = Verdict(Stage.INVOKE, Kind.HANG, "no answer", "tf-reference")
+    assert ledger.known("K", "t", hung, CASE) is None
+    assert ledger.known("K", "t", replace(hung, runtime="tf-xnnpack"), CASE) is not None
+
+
+def test_what_its_own_script_does_not_show_hides_nothing_behind_it() -> None:
+    """Five of six such titles are false alarms: the sixth must have a chance to be confirmed."""
+    ledger = Ledger([error(count=SURE, script_exit=0)])
+    assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is None
+    ledger.examined("K")
+    assert ledger.recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is not None, "enough were minimised"
+
+
+def test_what_is_counted_while_a_sample_is_filed_stays_counted() -> None:
+    first, second = finding("first", key="k1"), finding("second", key="k2")
+    ledger = Ledger([first])
+    better = as_sample_of(first, replace(second, nodes=1))
+    ledger.count(first, "2030", 1.0)
+    assert ledger.merged(first, second).count == 2
+    ledger.count(first, "2031", 1.0)
+    filed = ledger.filed(better)
+    assert (filed.count, filed.nodes, filed.last_seen, filed.alternatives) == (4, 1, "2031", ("second",))
+    assert ledger.finding(second.id) == filed

@@ -104,6 +104,17 @@ def test_numbers_that_were_the_same_before_minimising_are_the_same_after_it() ->
     assert twin_of(errors[1], errors[:1]) is None, "two errors of one key are told apart by their titles"
 
 
+def test_two_rewrites_of_the_converter_are_two_defects() -> None:
+    """All that the converter changes says the same words until its rewrite is named."""
+    words = "the flatbuffer computes another function than the model: the converter changed it"
+    plain = {"ops": ("dense",), "key": f"value|compare|{words}|float32", "blame": "converter"}
+    fused, folded = (finding(f"value in compare: {m}", message=m, **plain) for m in ("mul fused", "add folded"))
+    unnamed = finding("value in compare: unnamed (dense, float32)", message=words, **plain)
+    assert twin_of(folded, [fused]) is None
+    assert twin_of(unnamed, [fused]) is fused, "the rewrite was not found this time"
+    assert twin_of(replace(fused, id="switched", title="another switch"), [fused]) is fused
+
+
 def test_what_has_no_cause_is_merged_with_nothing() -> None:
     assert twin_of(finding("one", cause="", key=""), [finding("two", cause="", key="")]) is None
 

@@ -4,12 +4,16 @@ import errno
 import json
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from fuzzer.errors import CaseError, UserError
 from fuzzer.findings import FindingStore, State, inbox
+from fuzzer.findings.journal import Journal, JournalRead
+from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import MAX_OLD_SAMPLES
 from tests.findings.samples import FOUND, VERDICT, fill, finding, store, suspicion
 
@@ -218,3 +222,37 @@ def test_an_empty_or_missing_inbox(tmp_path: Path) -> None:
     assert inbox.waiting(tmp_path) == []
     shutil.rmtree(tmp_path / "inbox")
     assert FindingStore(tmp_path).pending() == []
+
+
+def test_what_is_counted_while_a_better_sample_is_made_stays_counted(tmp_path: Path) -> None:
+    """Saving takes seconds, in which other examiners count, and other processes file samples of their own."""
+    store = FindingStore(tmp_path, create=True)
+    store.add(finding("a"), fill())
+    old = store.get(finding("a").id)
+    better = as_sample_of(old, finding("a", nodes=1, first_seen="2027", last_seen="2027"))
+    for _ in range(3):
+        store.seen(old.id, "case", "2028", 2.0)
+    store.add_alternative(old, finding("b", key="other"), fill())
+    store.add(better, fill())
+    (found,) = FindingStore(tmp_path).findings()
+    assert (found.count, found.nodes, found.first_seen, found.last_seen) == (5, 1, old.first_seen, "2028")
+    assert (found.alternatives, found.other_keys, found.examined_s) == (("b",), ("other",), 6.0)
+    assert found == FindingStore(tmp_path).get(finding("b").id)
+
+
+def test_threads_read_what_is_appended_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of the triage screen looks a finding up while the screen reads the same lines."""
+    made = store(tmp_path, "a")
+    made.seen(finding("a").id, "case", "2030")
+    read = Journal.read
+
+    def slow(self: Journal, start: int = 0) -> JournalRead:
+        found = read(self, start)
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(Journal, "read", slow)
+    fresh = FindingStore(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        counts = [[f.count for f in found] for found in pool.map(lambda _: fresh.findings(), range(4))]
+    assert counts == [[2]] * 4 and fresh.get(finding("a").id).count == 2
