@@ -32,7 +32,7 @@ from fuzzer.examine import saving
 from fuzzer.examine.examiner import Examiner
 from fuzzer.examine.facets import facets_of
 from fuzzer.examine.ledger import Ledger
-from fuzzer.examine.observing import ExecutorBugError
+from fuzzer.examine.observing import ExecutorBugError, Observer
 from fuzzer.examine.replay import load_case
 from fuzzer.examine.saving import Sample
 from fuzzer.execute import Death, Executor, Limits, Zygote
@@ -81,7 +81,7 @@ class Trial:
     title: str = ""
     """Its own, which is another than the finding's where the two were merged."""
     missed: list[str] = field(default_factory=list)
-    """What is more than in the smallest case: nodes, scheme, settings, runtimes."""
+    """What is more than in the smallest case (nodes, scheme, settings, runtimes, threads, samples), or of another."""
     ops: list[str] = field(default_factory=list)
     nodes: int = 0
     weights: int = 0
@@ -290,8 +290,24 @@ class Station:
         trial.title = saving.finding_of(sample, "").title
         trial.ops = [node.op for node in sample.case.model.nodes]
         trial.nodes, trial.weights, trial.values, *_ = size(sample.case)
-        trial.missed = beyond(planted, sample.case)
+        trial.missed = [
+            *beyond(planted, sample.case),
+            *(["another defect"] if self._is_another(sample, planted) else []),
+        ]
         return trial
+
+    def _is_another(self, sample: Sample, planted: Planted) -> bool:
+        """Whether a smallest case shows its kind of finding on the stock stack too: then it is not of what was planted.
+
+        So few nodes as are wanted say nothing of which they are; that the stack alone is silent does.
+        """
+        self._hand.write_text("")
+        try:
+            seen = Observer(self._executor).observe(sample.case, sample.verdict, fresh=True)
+        finally:
+            self._hand.write_text(planted.name)
+        verdict = seen.verdict or seen.death
+        return verdict is not None and verdict.kind in planted.kinds
 
 
 def beyond(planted: Planted, case: Case) -> list[str]:
@@ -308,6 +324,10 @@ def beyond(planted: Planted, case: Case) -> list[str]:
     guilty = planted.defect.runtimes if planted.defect.party is not Party.CONVERTER else runtimes
     if len(runtimes) != 1 or not set(runtimes) <= set(guilty):
         missed.append("runtimes")
+    if case.inference.threads > 1:
+        missed.append("threads")
+    if len(case.inference.inputs) > 1:
+        missed.append("samples")
     return missed
 
 

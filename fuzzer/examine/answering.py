@@ -5,16 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fuzzer.case import Case, to_json
-from fuzzer.examine.observing import ExecutorBugError, Observer
+from fuzzer.examine.observing import ExecutorBugError, Observer, is_same
 from fuzzer.execute import Death, Executor
-from fuzzer.oracles import DEATHS, Verdict
+from fuzzer.oracles import Verdict
 from fuzzer.reduce import Answer, Literals
-
-
-def is_same(seen: Verdict, goal: Verdict) -> bool:
-    """Whether two verdicts name one defect: kind, stage and words, and of a death where it happened."""
-    words = (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
-    return words and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
 
 
 @dataclass(frozen=True)

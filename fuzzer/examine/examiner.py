@@ -18,7 +18,7 @@ from fuzzer.examine.answering import Answering
 from fuzzer.examine.clock import StageClock
 from fuzzer.examine.facets import explained_by, facets_of, related
 from fuzzer.examine.ledger import Ledger
-from fuzzer.examine.observing import Observation, Observer
+from fuzzer.examine.observing import Observation, Observer, is_same
 from fuzzer.examine.saving import Sample
 from fuzzer.execute import Executor, Limits
 from fuzzer.findings import inbox
@@ -156,17 +156,21 @@ class Examiner:
         self._hand_on(reduction.others, suspicion.case)
         self.doing = f"repeating the minimal case: {verdict.message[:50]}"
         with self._clock.stage("repeat"):
-            case = self._asking_the_guilty(reduction.case, verdict)
+            case, complete = self._asking_the_guilty(reduction.case, verdict), reduction.complete
             times, final, log = self._observer.repeatability(case, verdict)
-            if times == 0:
-                case = suspicion.case
-                times, final, log = self._observer.repeatability(case, verdict)
+            if times == 0 or not is_same(final, verdict):
+                # A smaller case that says it in a used process only is a smaller case of something else.
+                again, told, its_log = self._observer.repeatability(suspicion.case, verdict)
+                if times == 0 or (again and is_same(told, verdict)):
+                    self._hand_on([Second(case, final)] if times else [], suspicion.case)
+                    complete = complete and reduction.case == suspicion.case
+                    case, times, final, log = suspicion.case, again, told, its_log
         if times == 0:
             self.store.dismiss(suspicion, "shown once, never again in fresh processes", self._spent())
             return Outcome("dismissed", None, "not repeatable")
         with self._clock.stage("cause"):
             final = self._told(case, final)
-        return self._store(Sample(suspicion, case, final, key, times, reduction.complete, log))
+        return self._store(Sample(suspicion, case, final, key, times, complete, log))
 
     def _asking_the_guilty(self, case: Case, verdict: Verdict) -> Case:
         """A minimal case whose numbers are wrong, with a guilty runtime in the place of an innocent one.

@@ -20,9 +20,9 @@ from fuzzer.campaign import versions
 from fuzzer.case import Case, pretty
 from fuzzer.disk import write_atomic, write_json
 from fuzzer.errors import UserError
-from fuzzer.examine.answering import Answering, is_same
+from fuzzer.examine.answering import Answering
 from fuzzer.examine.examiner import Examiner
-from fuzzer.examine.observing import Observer
+from fuzzer.examine.observing import Observer, is_same
 from fuzzer.examine.replay import Target, targets
 from fuzzer.execute import Executor, Zygote, ZygoteDiedError
 from fuzzer.findings import inbox

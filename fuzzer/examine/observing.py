@@ -26,6 +26,12 @@ MAX_PROBED = 24
 """Operators of a minimal flatbuffer that are run alone to find the one that kills."""
 
 
+def is_same(seen: Verdict, goal: Verdict) -> bool:
+    """Whether two verdicts name one defect: kind, stage and words, and of a death where it happened."""
+    words = (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
+    return words and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
+
+
 class ExecutorBugError(Exception):
     """The target raised: a bug of ours, never a reason to dismiss a suspicion. Carries the traceback."""
 
@@ -87,13 +93,19 @@ class Observer:
         return Observation(None, "the process came through this time")
 
     def repeatability(self, case: Case, goal: Verdict) -> tuple[int, Verdict, str]:
-        """How many of `REPEATS` fresh processes show the defect, the last verdict that did, and its log."""
-        times, verdict, log = 0, goal, ""
+        """How many of `REPEATS` fresh processes show the defect, the last verdict that did, and its log.
+
+        Where none says what the goal says, those count that are of its kind and stage: the verdict, which gives the
+        title, is then another than the goal (`is_same`).
+        """
+        alike: list[Observation] = []
         for _ in range(REPEATS):
             seen = self.observe(case, goal, fresh=True)
             if seen.verdict is not None and seen.verdict.kind is goal.kind and seen.verdict.stage is goal.stage:
-                times, verdict, log = times + 1, seen.verdict, seen.log or log
-        return times, verdict, log
+                alike.append(seen)
+        shown = [seen for seen in alike if seen.verdict is not None and is_same(seen.verdict, goal)] or alike
+        verdict = shown[-1].verdict if shown else None
+        return len(shown), verdict or goal, next((seen.log for seen in reversed(shown) if seen.log), "")
 
     def deadly_node(self, case: Case, verdict: Verdict) -> str:
         """The operator that alone kills the runtime, for a death in `allocate` or `invoke`; empty when none does.

@@ -178,9 +178,7 @@ def _not_finite(what: str, wrong: Sequence[str]) -> list[str]:
 
 def _against_model(plan: Plan) -> list[str]:
     case, evidence = plan.case, plan.verdict.evidence
-    made = reference_call(case)
-    if decorated(case, plan.as_arguments):
-        made = made.replace("model(", "model.python_function(")  # op by op, not as a graph
+    made = reference_call(case, decorated(case, plan.as_arguments))
     noise, error = (f"{float(evidence[key]):.2g}" for key in (NOISE, MODEL_ERROR))
     step = f"{float(evidence.get(STEP, 1e-30)):.3g}"
     return [

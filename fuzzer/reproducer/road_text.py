@@ -115,12 +115,17 @@ def _call_model(case: Case, truth: bool, weights: str) -> str:
     return f"model({', '.join([*weight_names(case), inputs])})" if truth else f"model({inputs})"
 
 
-def reference_call(case: Case) -> str:
-    """A call of `model` in TensorFlow itself, on `inputs`, or on the only sample."""
+def reference_call(case: Case, traced: bool = False) -> str:
+    """A call of `model` in TensorFlow itself, op by op, on `inputs`, or on the only sample.
+
+    `traced`: the script's `model` is a `tf.function` (`decorated`), whose graph TensorFlow would rewrite first (its
+    `arithmetic_optimizer.cc` makes `log1p` of a logarithm), as the converter does: that is what is judged.
+    """
+    model = "model.python_function" if traced else "model"
     weights = "*weights, " if weights_first(case) else ""
     if run_text.alone(case):
-        return f"model({weights}{', '.join(f'tf.constant(x{i})' for i in range(len(case.model.inputs)))})"
-    return f"model({weights}*(tf.constant(x) for x in inputs))"
+        return f"{model}({weights}{', '.join(f'tf.constant(x{i})' for i in range(len(case.model.inputs)))})"
+    return f"{model}({weights}*(tf.constant(x) for x in inputs))"
 
 
 def decorated(case: Case, truth: bool) -> bool:

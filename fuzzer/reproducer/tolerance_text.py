@@ -13,7 +13,7 @@ from fuzzer.oracles.confirm.tolerance import EAGER
 from fuzzer.oracles.verdict import TOLERANCE, Kind, Verdict
 from fuzzer.reproducer import layout, run_text
 from fuzzer.reproducer.kernel_text import fitted
-from fuzzer.reproducer.road_text import reference_call
+from fuzzer.reproducer.road_text import decorated, reference_call
 from fuzzer.reproducer.run_text import fill
 
 if TYPE_CHECKING:
@@ -87,13 +87,18 @@ print(f"{'':12} {'expected':>14} {'actual':>14} {'error':>12}   index")
 def _of_one(case: Case, tolerance: Tolerance, lines: list[str]) -> list[str]:
     floats = case.model.output_types[0].dtype == "float32" and case.conversion.io == "float32"
     eager = tolerance.base == EAGER
-    expected = f"{reference_call(case)}.numpy()" if eager else f'run("{tolerance.base}")'
+    expected = f"{_eager(case)}.numpy()" if eager else f'run("{tolerance.base}")'
     return fill(
         _ONE,
         wide="" if floats else ".astype(np.float64)",
         expected="\n".join(layout.assign("expected", expected)),
         tolerance="\n".join(lines),
     )
+
+
+def _eager(case: Case) -> str:
+    """A call of the model, whose weights are no arguments here."""
+    return reference_call(case, decorated(case, truth=False))
 
 
 # --- several samples or outputs ---------------------------------------------------------------------------
@@ -131,7 +136,7 @@ def _of_many(case: Case, tolerance: Tolerance, lines: list[str]) -> list[str]:
     if tolerance.base == EAGER:
         bools = any(t.dtype == "bool" for t in case.model.output_types)
         template = _EAGER_ALONE if run_text.alone(case) else _EAGER
-        expected = template.replace("@number@", " * 1" if bools else "").replace("@call@", reference_call(case))
+        expected = template.replace("@number@", " * 1" if bools else "").replace("@call@", _eager(case))
     return fill(
         fitted(_JUDGE, case),
         unit="" if count == 1 else ", in tolerances",

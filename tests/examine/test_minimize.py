@@ -14,8 +14,9 @@ from fuzzer.cli import main
 from fuzzer.errors import UserError
 from fuzzer.examine import answering
 from fuzzer.examine import minimize as verb
-from fuzzer.examine.answering import Answering, is_same
+from fuzzer.examine.answering import Answering
 from fuzzer.examine.minimize import FOLDER, minimize
+from fuzzer.examine.observing import is_same
 from fuzzer.execute import Executor, Zygote, ZygoteDiedError
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict

@@ -13,8 +13,10 @@ from fuzzer.execute import Executor, Reply
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.confirm import formats
+from fuzzer.oracles.confirm.quantised import is_shown
 from fuzzer.oracles.confirm.twin import Grid
 from tests.oracles.test_oracles import small_net
+from tests.oracles.test_tolerance import record, with_second
 
 GRID = Grid(np.asarray([0.5]), np.asarray([-3.0]), -128.0, 127.0)
 
@@ -177,3 +179,31 @@ def test_unwritten_memory_is_not_the_converters(real: Executor) -> None:
     assert isinstance(answer, Reply)
     told = answer.message["verdict"]
     assert told["blame"] == "BATCH_MATMUL" and "fresh interpreters give different values" in told["message"]
+
+
+@pytest.mark.parametrize(("code", "shown"), [(2, False), (4, False), (5, True)])
+def test_a_fault_of_every_kernel_has_to_show(code: int, shown: bool) -> None:
+    """Codes of 0.5 each; TensorFlow says 1.0."""
+    assert is_shown(record("int8", 0.5, tf_xnnpack=code, tf_reference=code)) == shown
+
+
+def test_a_coarse_output_does_not_hide_another() -> None:
+    """The first output is twenty of its steps off, the second one has a step as large as its numbers."""
+    made = record("int8", 0.5, tf_xnnpack=60)
+    made.reference = [[np.float32([[0.5, 0.5, 20.0, 0.5]])]]
+    assert is_shown(made)
+    assert is_shown(with_second(made, np.float32([4.0]), np.int8([1]), scale=4.0))
+
+
+@pytest.mark.parametrize("actual", [np.nan, np.inf])
+def test_what_is_not_finite_is_shown(actual: float) -> None:
+    made = record("dynamic", tf_xnnpack=1.0)
+    assert not is_shown(made)
+    made.runs["tf-xnnpack"].samples[0][0][0, 2] = actual
+    assert is_shown(made)
+
+
+def test_what_cannot_be_compared_is_not_passed_over() -> None:
+    assert is_shown(with_second(record("dynamic", tf_xnnpack=1.0), np.zeros(3, np.float32), np.zeros(4, np.float32)))
+    words = np.array([b"a"], object)
+    assert not is_shown(with_second(record("dynamic", tf_xnnpack=1.0), words, words))

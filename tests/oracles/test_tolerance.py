@@ -67,3 +67,20 @@ def test_where_every_kernel_is_wrong_tensorflow_is_the_base() -> None:
     assert found["base"] == EAGER and found["errors"] == [pytest.approx(0.2)]
     near = verdict("tf-xnnpack", "tf-reference", **{MODEL_ERROR: 0.05, NOISE: 0.02, STEP: 0.0})
     assert TOLERANCE not in of_quantised(made, near).evidence
+
+
+def with_second(made: CaseRun, expected: object, actual: object, scale: float = 0.0) -> CaseRun:
+    """The same runs with one more output, of which every runtime gives the same."""
+    wanted, given = np.asarray(expected), np.asarray(actual)
+    made.reference[0].append(wanted)
+    for run in made.runs.values():
+        run.samples[0].append(given)
+        run.outputs.append(Slot("z", 2, given.shape, given.dtype.name, scale, 0))
+    return made
+
+
+def test_beside_a_string_there_is_no_tolerance() -> None:
+    words = np.array([b"a"], object)
+    made = with_second(record("dynamic", tf_xnnpack=3.0, tf_reference=3.0), words, words)
+    blamed = verdict("tf-xnnpack", "tf-reference", **{MODEL_ERROR: 2.0, NOISE: 0.02, STEP: 0.0})
+    assert of_quantised(made, blamed) == blamed

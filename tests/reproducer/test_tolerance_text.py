@@ -10,9 +10,10 @@ from random import Random
 
 import pytest
 
-from fuzzer.case import RUNTIMES, Inference, Recipe, to_json
+from fuzzer.case import RUNTIMES, Case, Inference, Model, Node, Recipe, to_json
 from fuzzer.case.codec import from_json
 from fuzzer.execute import Executor, Reply
+from fuzzer.ops import TensorType
 from fuzzer.oracles.confirm.tolerance import EAGER
 from fuzzer.oracles.verdict import TOLERANCE, Verdict
 from fuzzer.reproducer.layout import WIDTH
@@ -100,9 +101,37 @@ def test_a_confirmed_defect_has_one_number_that_shows_it(name: str, real: Execut
 
 @pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 2])
-@pytest.mark.parametrize("base", [EAGER, "tf-reference"])
+@pytest.mark.parametrize("base", [EAGER, "tf-reference", "litert"])
 def test_a_healthy_model_is_within(base: str, samples: int, tmp_path: Path) -> None:
     inference = Inference(inputs=tuple(Recipe("normal", seed) for seed in range(samples)))
     case = replace(image("conv2d"), inference=inference)
     done = run(reproducer(case, verdict(**told(base, [1e-4])), "t", "v"), tmp_path)
     assert done.returncode == 0 and "gone" in done.stdout, done.stdout + done.stderr[-2000:]
+
+
+def log_of_one_more() -> Case:
+    """log(x + 1) of 1e-8 is 0 in float32, op by op; as a graph TensorFlow makes `log1p` of it, which is 1e-8."""
+    add = Node("add", ("x0",), {"const_rank": 1}, {"const": Recipe("constant")})
+    model = Model((TensorType((1, 4), "float32"),), (add, Node("log", ("n0",))), ("n1",))
+    return Case(model, inference=Inference(inputs=(Recipe("literal", values=(1e-8,)),)))
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_tensorflow_is_asked_op_by_op(samples: int) -> None:
+    case = replace(log_of_one_more(), inference=Inference(inputs=tuple(Recipe("normal", s) for s in range(samples))))
+    script = reproducer(case, verdict(**told(EAGER, [1e-9])), "t", "v")
+    assert "@tf.function" in script and "model.python_function(" in script
+
+
+@pytest.mark.slow
+def test_what_only_a_graph_computes_is_not_expected(tmp_path: Path) -> None:
+    done = run(reproducer(log_of_one_more(), verdict(**told(EAGER, [1e-9])), "t", "v"), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+def test_a_base_takes_part_even_where_it_is_litert() -> None:
+    guilty = [runtime for runtime in RUNTIMES if runtime != "litert"]
+    script = reproducer(image("relu"), verdict(runtimes=guilty, **told("litert", [1e-3])), "t", "v")
+    assert 'expected = run("litert")' in script
+    assert "from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter" in script
+    assert "interpreter = interpreter_of(runtime)" in script

@@ -12,9 +12,12 @@ from random import Random
 import pytest
 from rich.console import Console
 
-from fuzzer.case import Case, Conversion, Inference, Model, Node, to_json
+from fuzzer.case import Case, Conversion, Inference, Model, Node, Recipe, to_json
+from fuzzer.case.codec import from_json
+from fuzzer.examine.saving import Sample
 from fuzzer.execute import Death, Executor, Limits, Reply, Zygote
 from fuzzer.findings import FindingStore
+from fuzzer.findings.inbox import Suspicion
 from fuzzer.mutate.draw import WILD
 from fuzzer.ops import TensorType, registry
 from fuzzer.oracles import Kind, Stage, Verdict
@@ -80,6 +83,10 @@ def test_larger_cases_hold_what_the_defect_needs_and_more(name: str) -> None:
         assert all(getattr(case.conversion, k) == v for k, v in planted.minimum.settings.items())
 
 
+REPRODUCED = Path(__file__).parents[1] / "reproducer" / "cases"
+ONE = (Recipe("normal", 1),)
+
+
 def small(*ops: str, **changes: object) -> Case:
     nodes = tuple(
         Node(op, (f"n{i - 1}" if i else "x0",), {k: d.default for k, d in registry()[op].attrs.items()})
@@ -87,7 +94,7 @@ def small(*ops: str, **changes: object) -> Case:
     )
     model = Model((TensorType((1, 4), "float32"),), nodes, (f"n{len(ops) - 1}",))
     conversion = Conversion(**changes).repaired()  # type: ignore[arg-type]
-    return Case(model, conversion, Inference(runtimes=("tf-reference",)))
+    return Case(model, conversion, Inference(inputs=ONE, runtimes=("tf-reference",)))
 
 
 def test_what_a_case_has_beyond_the_smallest_is_named() -> None:
@@ -96,10 +103,12 @@ def test_what_a_case_has_beyond_the_smallest_is_named() -> None:
     assert beyond(planted, small("relu", "sqrt")) == ["nodes"]
     assert beyond(planted, small("sqrt", scheme="float16"))[0] == "scheme"
     assert beyond(planted, small("sqrt", op_set="select_tf")) == ["op_set"]
-    other = replace(small("sqrt"), inference=Inference(runtimes=("litert",)))
+    other = replace(small("sqrt"), inference=Inference(inputs=ONE, runtimes=("litert",)))
     assert beyond(planted, other) == ["runtimes"], "an innocent runtime alone"
-    two = replace(small("sqrt"), inference=Inference(runtimes=("tf-reference", "litert")))
+    two = replace(small("sqrt"), inference=Inference(inputs=ONE, runtimes=("tf-reference", "litert")))
     assert beyond(planted, two) == ["runtimes"]
+    busy = replace(small("sqrt"), inference=Inference(inputs=ONE * 2, runtimes=("tf-reference",), threads=4))
+    assert beyond(planted, busy) == ["threads", "samples"]
     flagged = PLANTED["a product beside selected ops"]
     assert beyond(flagged, small("square", op_set="select_tf")) == []
     assert beyond(flagged, small("square")) == ["op_set"]
@@ -193,6 +202,22 @@ def test_planted_defects_shrink_to_their_smallest_cases_under_a_title_each(only:
     found = FindingStore(tmp_path / "crashes").findings()
     assert len(found) == len(rows) and {f.script_exit for f in found} == {-1}
     assert not any("ABS" in f.title for f in found), "the operator that the guilty one reads is innocent"
+
+
+@pytest.mark.slow
+def test_a_smallest_case_of_something_else_is_not_the_planted_one(tmp_path: Path) -> None:
+    """A real defect of the stock stack has the kind of what is planted."""
+    planted, store = PLANTED["first axis is not joined"], FindingStore(tmp_path / "crashes", create=True)
+    tree = json.loads((REPRODUCED / "allocate_error_pad_int16x8.json").read_text())
+    real, verdict = from_json(tree["case"]), Verdict.from_json(tree["verdict"])
+    assert verdict.kind in planted.kinds
+    station = bench_reduce.Station(store, bench_reduce.Forgetful(store), 1.0, tmp_path)
+    try:
+        for case, another in ((small("relu"), False), (real, True)):
+            sample = Sample(Suspicion(case, verdict, ""), case, verdict, "", 3, True)
+            assert station._is_another(sample, planted) == another
+    finally:
+        station.close()
 
 
 @pytest.mark.slow

@@ -133,7 +133,7 @@ def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation)
         return told
     told = replace(told, verdict=_with_model_error(record, told.verdict))
     assert told.verdict is not None
-    if told.verdict.evidence[MODEL_ERROR] <= SHOWN * told.verdict.evidence[NOISE]:
+    if not is_shown(record):
         return Confirmation(None, "every kernel does it alike, and the outputs are TensorFlow's")
     fault = formats.fault(flat, op)
     if not fault:
@@ -293,6 +293,26 @@ def _with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
         largest = max(largest, step, 1e-30)
         error, noise = max(error, max(apart, default=0.0) / largest), max(noise, step / largest)
     return replace(verdict, evidence={**verdict.evidence, MODEL_ERROR: error, NOISE: noise, STEP: least})
+
+
+def is_shown(record: CaseRun) -> bool:
+    """Whether the outputs are not TensorFlow's: one is off by more than `SHOWN` of its own steps, or is NaN or infinite
+    where TensorFlow's is not, or cannot be compared.
+    """
+    run = next(run for run in record.runs.values() if run.complete)
+    for o, slot in enumerate(run.outputs):
+        step = step_of(record.flat, slot)
+        for wanted, made in zip(record.reference, run.samples, strict=True):
+            if wanted[o].shape != made[o].shape:
+                return True
+            actual, expected = real_pair(made[o], wanted[o], slot, None)
+            if not np.array_equal(np.isfinite(actual), np.isfinite(expected)):
+                return True
+            with np.errstate(all="ignore"):
+                apart = np.nan_to_num(np.abs(actual - expected), posinf=0.0)
+            if apart.max(initial=0.0) > SHOWN * step:
+                return True
+    return False
 
 
 def judge_ranges(record: CaseRun, suspicion: Verdict, made: list[Prediction]) -> Confirmation:

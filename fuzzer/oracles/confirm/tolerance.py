@@ -35,8 +35,7 @@ def told(record: CaseRun, guilty: Collection[str], base: str, allowed: Sequence[
     `CLEAR` of them somewhere, no other runtime by one.
     """
     expected = record.reference if base == EAGER else record.runs[base].samples
-    numbers = all(value.dtype.kind in "fiub" for value in expected[0])
-    if not numbers or not all(0 < number < float("inf") for number in allowed):
+    if not _numbers(expected[0]) or not all(0 < number < float("inf") for number in allowed):
         return {}
     for runtime, run in record.runs.items():
         if not run.complete or len(run.samples) != len(expected):
@@ -46,6 +45,11 @@ def told(record: CaseRun, guilty: Collection[str], base: str, allowed: Sequence[
         if not (worst > CLEAR if runtime in guilty else worst <= 1.0):
             return {}
     return {TOLERANCE: {"base": base, "errors": [float(number) for number in allowed], "why": why}}
+
+
+def _numbers(outputs: Sequence[Array]) -> bool:
+    """Whether all outputs are real numbers of NumPy's own."""
+    return all(value.dtype.kind in "fiub" for value in outputs)
 
 
 def _furthest(actual: Sequence[Array], expected: Sequence[Array]) -> list[float]:
@@ -98,6 +102,8 @@ def against_model(record: CaseRun, verdict: Verdict) -> Verdict:
     run = next(run for run in record.runs.values() if run.complete)
     if any(slot.scale for slot in run.outputs):
         return verdict  # the outputs are integers, TensorFlow's are not
+    if not _numbers(record.reference[0]):
+        return verdict
     rows = zip(*record.reference, strict=True)
     sizes = [max(float(np.max(np.abs(v[np.isfinite(v)]), initial=0.0)) for v in row) for row in rows]
     part = float((error * max(noise, 1e-9)) ** 0.5)

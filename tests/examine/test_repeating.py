@@ -1,0 +1,82 @@
+"""What a minimal case is called after: what it says in fresh processes, and of that what was minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fuzzer.case import Case, Inference, Model, Node
+from fuzzer.examine import saving
+from fuzzer.examine.examiner import Examiner
+from fuzzer.execute import Zygote
+from fuzzer.findings import FindingStore, inbox
+from fuzzer.findings.inbox import Suspicion
+from fuzzer.ops import TensorType
+from fuzzer.oracles import Kind, Stage, Verdict
+
+FOUND = "2026-01-01T00:00:00+00:00"
+FIRST = Verdict(Stage.INVOKE, Kind.INVOKE_ERROR, "first.cc the input is not ready", "tf-builtin")
+Examined = Callable[[str], Examiner]
+
+
+def chain(*ops: str) -> Case:
+    nodes = tuple(Node(op, (f"n{i - 1}" if i else "x0",)) for i, op in enumerate(ops))
+    return Case(Model((TensorType((2, 3), "float32"),), nodes, (f"n{len(ops) - 1}",)), inference=Inference())
+
+
+@pytest.fixture
+def moody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Examined]:
+    """An examiner whose small cases have the moods it is asked for."""
+    monkeypatch.setattr(saving, "run_script", lambda script: 1)
+    monkeypatch.setenv("MOODY_TURN", str(tmp_path / "turns"))
+    made: list[tuple[Zygote, Examiner]] = []
+
+    def make(moods: str) -> Examiner:
+        monkeypatch.setenv("MOODY", moods)
+        zygote = Zygote("tests.examine.moody")
+        zygote.wait_ready(30.0)
+        examiner = Examiner(zygote.path, FindingStore(tmp_path / "crashes", create=True), "v", reduce_seconds=20.0)
+        made.append((zygote, examiner))
+        return examiner
+
+    yield make
+    for zygote, examiner in made:
+        examiner.close()
+        zygote.stop()
+
+
+@pytest.mark.parametrize(
+    ("moods", "words", "nodes", "times"),
+    [
+        ("aaa", "first.cc", 1, 3),
+        ("aab", "first.cc", 1, 2),
+        ("ab-", "first.cc", 1, 1),
+        ("bbb", "first.cc", 2, 3),
+        ("---", "first.cc", 2, 3),
+    ],
+)
+def test_the_title_is_of_what_was_minimised(moody: Examined, moods: str, words: str, nodes: int, times: int) -> None:
+    examiner = moody(moods)
+    outcome = examiner.examine(Suspicion(chain("relu", "tanh"), FIRST, FOUND))
+    found = outcome.finding
+    assert found is not None and outcome.what == "new"
+    assert words in found.title and words in found.key
+    assert (found.nodes, found.reproduced, found.minimised) == (nodes, times, nodes == 1)
+
+
+def test_what_the_smaller_case_shows_is_handed_on(moody: Examined) -> None:
+    examiner = moody("b")
+    examiner.examine(Suspicion(chain("relu", "tanh"), FIRST, FOUND))
+    (handed,) = map(inbox.load, inbox.waiting(examiner.store.folder))
+    assert len(handed.case.model.nodes) == 1
+    assert handed.verdict is not None and "second.cc" in handed.verdict.message
+
+
+def test_where_nothing_else_shows_it_is_called_what_it_shows(moody: Examined) -> None:
+    """A case that cannot be made smaller, and says one thing in a used process and another in fresh ones."""
+    examiner = moody("b")
+    examiner.observe(chain("relu", "tanh"), FIRST)  # the process is used
+    outcome = examiner.examine(Suspicion(chain("relu"), FIRST, FOUND))
+    assert outcome.finding is not None and "second.cc" in outcome.finding.title and outcome.finding.reproduced == 3
