@@ -114,3 +114,41 @@ def test_what_only_meets_nan_is_unjudged_and_what_is_sound_is_judged(real: Execu
 
     assert asked("specials")["unjudged"].startswith("every sample meets NaN")
     assert asked("normal")["unjudged"] == "" and "error bound" in asked("normal")["why"]
+
+
+def unjudged(real: Executor, model: Model, sample: Recipe, **conversion: str) -> str:
+    """Why a suspicion about a model is dismissed; empty where it is not."""
+    case = Case(model, Conversion(**conversion).repaired(), Inference(inputs=(sample,)))  # type: ignore[arg-type]
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-xnnpack", evidence={"runtimes": ["tf-xnnpack"]})
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply)
+    return "" if answer.message["verdict"] else str(answer.message["why"])
+
+
+@pytest.mark.slow
+def test_a_variance_that_overflows_inside_of_an_operator_is_nobodys(real: Executor) -> None:
+    """TensorFlow has no right digit there; TFLite's kernels clamp the infinity to the largest number."""
+    weights = {"gamma": Recipe("constant"), "beta": Recipe("constant")}
+    node = Node("group_norm", ("x0",), {"epsilon": 0.001, "groups": 1}, weights)
+    model = Model((TensorType((1, 1, 2), "float32"),), (node,), ("n0",))
+    assert unjudged(real, model, Recipe("literal", values=(2e35, 0.0)))
+
+
+@pytest.mark.slow
+def test_a_complex_number_beyond_an_integer_has_no_value_in_it(real: Executor) -> None:
+    node = Node("from_complex", ("x0",), {"to": "int32"})
+    model = Model((TensorType((1, 2), "complex64"),), (node,), ("n0",))
+    assert unjudged(real, model, Recipe("literal", values=(1e10, 0.0)))
+
+
+@pytest.mark.slow
+def test_no_kernel_counts_more_steps_than_an_integer_holds(real: Executor) -> None:
+    """QUANTIZE rounds to an int32 before it saturates: 1e20 comes out as the least code of some kernels."""
+    node = Node(
+        "greater",
+        ("x0",),
+        {"const_mask": 0, "const_rank": 1, "const_wide": 1, "swap": False},
+        {"const": Recipe("constant")},
+    )
+    model = Model((TensorType((1,), "float32"),), (node,), ("n0",))
+    assert unjudged(real, model, Recipe("constant", scale=1e20), entry="frozen_graph", scheme="int8_v1")

@@ -52,6 +52,11 @@ def _rescales(flat: Flat, op: FlatOp) -> bool:
     return not made or factor / min(made) < MAX_RESCALE
 
 
+MAX_CODE = 2.0**31
+"""Steps from zero that no kernel can count: it rounds to an int32 before it saturates (`AffineQuantize`,
+affine_quantize.h), and a float beyond an integer type has no value in it (C++20, 7.3.10)."""
+
+
 def meaningful(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> bool:
     """Whether an operator's result is promised for these operands: see `ranges`."""
     if not _rescales(flat, op):
@@ -67,6 +72,9 @@ def meaningful(flat: Flat, op: FlatOp, tensors: dict[int, Array]) -> bool:
         if not ranges.finite(value):
             return False
         largest = float(np.abs(value).max(initial=0.0))
+        steps = flat.tensors[op.outputs[0]].scales if op.name == "QUANTIZE" else ()
+        if steps and largest >= MAX_CODE * min(steps):
+            return False
         if op.name not in _ALONE and largest > ranges.limit(value.dtype.name):
             return False
     return True
@@ -103,7 +111,7 @@ def undefined(op: FlatOp, want: Array, tensors: dict[int, Array]) -> bool:
     if op.name != "CAST" or want.dtype.kind not in "iu":
         return False
     given = tensors[op.inputs[0]]
-    return given.dtype.kind == "f" and not ranges.fits(given, str(want.dtype))
+    return given.dtype.kind in "fc" and not ranges.fits(given.real, str(want.dtype))
 
 
 def bound_of(

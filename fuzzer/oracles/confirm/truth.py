@@ -62,6 +62,11 @@ NUDGE = 1e-300
 UNIT = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """One unit in the last place of a number in [1, 2)."""
 
+LOST = 0.5
+"""Part of an output's largest value: where float32 TensorFlow itself is off by so much there is no right digit in what
+it gives (a variance that overflows inside of an operator, say), and nobody's other number is a defect."""
+_CASTS = frozenset({"cast", "from_complex"})
+
 Real = NDArray[np.float64]
 Motion = Callable[[Any], Any]
 
@@ -167,8 +172,9 @@ def run_truth(
         known[typed.name] = value
         if not value.dtype.is_floating:
             operand = known.get(typed.node.operands[0]) if typed.node.operands else None
-            if typed.node.op == "cast" and value.dtype.is_integer and operand is not None and operand.dtype.is_floating:
-                meaningful &= ranges.fits(operand.numpy(), typed.type.dtype)
+            if typed.node.op in _CASTS and value.dtype.is_integer and operand is not None:
+                given = operand.numpy()
+                meaningful &= given.dtype.kind not in "fc" or ranges.fits(given.real, typed.type.dtype)
             return value
         raw = value.numpy()
         seen(raw, typed.type.dtype, False)
@@ -223,6 +229,8 @@ def _bound(true: Array, moved: list[Array], own: Real, kind: str, largest: float
     if kind in "biuOSU":
         return np.where(np.maximum(motion, own) > 0, np.inf, 0.5 / FACTOR)
     bound = np.nan_to_num(np.maximum(motion, own), nan=np.inf, posinf=np.inf)
+    size = float(np.max(np.abs(true), initial=0.0, where=np.isfinite(true)))
+    bound = np.where(np.nan_to_num(own, nan=np.inf) > LOST * size, np.inf, bound) if size > 0 else bound
     finite = bound[np.isfinite(bound)]
     mean = float(finite.mean()) if finite.size else 0.0
     widened: Real = np.maximum(bound, 0.25 * mean) + 2 * unit * largest
