@@ -314,6 +314,16 @@ def test_samples_of_integer_schemes_are_kept_in_order_even_to_convert() -> None:
     assert_numbers(case, script)
 
 
+def test_scales_that_are_shown_by_results_have_inputs() -> None:
+    """A suspicion about a scale is raised at the conversion; what it is shown by is further on."""
+    evidence = {"model_error": 0.5, "noise": 0.004, "step": 0.1}
+    for scheme in ("dynamic", "int8", "qat"):
+        conversion = Conversion(scheme=scheme, optimizations="default").repaired()
+        case = replace(image("relu"), conversion=conversion, inference=Inference(inputs=(Recipe("normal", 1),) * 2))
+        script = reproducer(case, verdict(Kind.CALIBRATION, Stage.CONVERT, **evidence), "t", "v")
+        assert not undefined(ast.parse(script)), scheme
+
+
 @pytest.mark.parametrize("kind", sorted(WHERE))
 def test_hostile_words_change_nothing_but_literals(kind: Kind) -> None:
     case = image("conv2d")
