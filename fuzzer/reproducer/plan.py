@@ -182,7 +182,7 @@ class Plan:
         """Whether inputs are needed: to run something, or to calibrate."""
         before = self.reach in (Stage.BUILD, Stage.CONVERT, Stage.ALLOCATE)
         calibrates = self.case.conversion.calibrated and self.reach is not Stage.BUILD
-        return not before or calibrates
+        return not before or calibrates or self.compares
 
     @property
     def litert(self) -> bool:

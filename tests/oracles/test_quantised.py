@@ -13,10 +13,11 @@ from fuzzer.execute import Executor, Reply
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.confirm import formats
-from fuzzer.oracles.confirm.quantised import is_shown
+from fuzzer.oracles.confirm.quantised import ROUNDED, is_shown, with_model_error
 from fuzzer.oracles.confirm.twin import Grid
+from fuzzer.oracles.verdict import MODEL_ERROR, NOISE
 from tests.oracles.test_oracles import small_net
-from tests.oracles.test_tolerance import record, with_second
+from tests.oracles.test_tolerance import record, verdict, with_second
 
 GRID = Grid(np.asarray([0.5]), np.asarray([-3.0]), -128.0, 127.0)
 
@@ -207,3 +208,11 @@ def test_what_cannot_be_compared_is_not_passed_over() -> None:
     assert is_shown(with_second(record("dynamic", tf_xnnpack=1.0), np.zeros(3, np.float32), np.zeros(4, np.float32)))
     words = np.array([b"a"], object)
     assert not is_shown(with_second(record("dynamic", tf_xnnpack=1.0), words, words))
+
+
+@pytest.mark.parametrize("scheme", ["dynamic", "float16"])
+def test_outputs_without_a_grid_are_rounded_too(scheme: str) -> None:
+    evidence = with_model_error(record(scheme, tf_xnnpack=1.5), verdict("tf-xnnpack")).evidence
+    assert evidence[MODEL_ERROR] == 0.5 and evidence[NOISE] == ROUNDED[scheme] > 0
+    coarse = with_model_error(record("int8", 0.5, tf_xnnpack=3), verdict("tf-xnnpack")).evidence
+    assert coarse[NOISE] == 0.5

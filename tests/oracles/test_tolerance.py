@@ -64,7 +64,7 @@ def test_where_every_kernel_is_wrong_tensorflow_is_the_base() -> None:
     made = record("dynamic", tf_xnnpack=3.0, tf_reference=3.0)
     blamed = verdict("tf-xnnpack", "tf-reference", **{MODEL_ERROR: 2.0, NOISE: 0.02, STEP: 0.0})
     found = of_quantised(made, blamed).evidence[TOLERANCE]
-    assert found["base"] == EAGER and found["errors"] == [pytest.approx(0.2)]
+    assert found["base"] == EAGER and found["errors"] == [pytest.approx(0.02**0.5)]
     near = verdict("tf-xnnpack", "tf-reference", **{MODEL_ERROR: 0.05, NOISE: 0.02, STEP: 0.0})
     assert TOLERANCE not in of_quantised(made, near).evidence
 
@@ -84,3 +84,9 @@ def test_beside_a_string_there_is_no_tolerance() -> None:
     made = with_second(record("dynamic", tf_xnnpack=3.0, tf_reference=3.0), words, words)
     blamed = verdict("tf-xnnpack", "tf-reference", **{MODEL_ERROR: 2.0, NOISE: 0.02, STEP: 0.0})
     assert of_quantised(made, blamed) == blamed
+
+
+def test_what_memory_held_by_chance_is_no_measure() -> None:
+    wild = record("dynamic", tf_xnnpack=1e30, tf_reference=1e30)
+    blamed = verdict("tf-xnnpack", "tf-reference", **{MODEL_ERROR: 1e30, NOISE: 0.02, STEP: 0.0})
+    assert of_quantised(wild, blamed).evidence[TOLERANCE]["errors"] == [pytest.approx(0.02**0.5)]

@@ -27,6 +27,7 @@ from fuzzer.case.codec import from_json
 from fuzzer.errors import GenerateAnother
 from fuzzer.mutate import generate, mutate
 from fuzzer.ops import DTYPE_BYTES, TensorType, WeightSlot, registry
+from fuzzer.oracles.confirm.quantised import ROUNDED
 from fuzzer.oracles.messages import converter_message, normalise, runtime_message
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 from fuzzer.reproducer.fragment import fragment
@@ -314,6 +315,16 @@ def test_samples_of_integer_schemes_are_kept_in_order_even_to_convert() -> None:
     assert_numbers(case, script)
 
 
+def test_scales_that_are_shown_by_results_have_inputs() -> None:
+    """A suspicion about a scale is raised at the conversion; what it is shown by is further on."""
+    evidence = {"model_error": 0.5, "noise": 0.004, "step": 0.1}
+    for scheme in ("dynamic", "int8", "qat"):
+        conversion = Conversion(scheme=scheme, optimizations="default").repaired()
+        case = replace(image("relu"), conversion=conversion, inference=Inference(inputs=(Recipe("normal", 1),) * 2))
+        script = reproducer(case, verdict(Kind.CALIBRATION, Stage.CONVERT, **evidence), "t", "v")
+        assert not undefined(ast.parse(script)), scheme
+
+
 @pytest.mark.parametrize("kind", sorted(WHERE))
 def test_hostile_words_change_nothing_but_literals(kind: Kind) -> None:
     case = image("conv2d")
@@ -552,3 +563,15 @@ def test_a_planted_death_is_seen(kind: Kind, planted: str, tmp_path: Path) -> No
     assert script.count("interpreter.invoke()") == 1
     done = run(script.replace("interpreter.invoke()", planted), tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", sorted(ROUNDED))
+def test_a_healthy_model_of_rounded_weights_is_no_defect(scheme: str, tmp_path: Path) -> None:
+    """What a script says once a defect that was half of the largest value off is mended."""
+    node = Node("dense", ("x0",), {k: d.default for k, d in registry()["dense"].attrs.items()})
+    case = Case(Model((TensorType((4, 64), "float32"),), (node,), ("n0",)), Conversion(scheme=scheme).repaired())
+    case = replace(case, inference=Inference(inputs=(Recipe("normal", 1),)))
+    made = verdict(model_error=0.5, noise=ROUNDED[scheme], step=0.0)
+    done = run(reproducer(case, made, "t", "v"), tmp_path)
+    assert done.returncode == 0 and "Rounding accounts" in done.stdout, done.stdout + done.stderr[-2000:]

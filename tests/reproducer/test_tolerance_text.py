@@ -15,7 +15,7 @@ from fuzzer.case.codec import from_json
 from fuzzer.execute import Executor, Reply
 from fuzzer.ops import TensorType
 from fuzzer.oracles.confirm.tolerance import EAGER
-from fuzzer.oracles.verdict import TOLERANCE, Verdict
+from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP, TOLERANCE, Kind, Stage, Verdict
 from fuzzer.reproducer.layout import WIDTH
 from fuzzer.reproducer.script import reproducer
 from fuzzer.reproducer.tolerance_text import tolerance_of
@@ -97,6 +97,20 @@ def test_a_confirmed_defect_has_one_number_that_shows_it(name: str, real: Execut
     assert tolerance_of(case, confirmed) is not None
     done = run(reproducer(case, confirmed, "t", "v"), tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_number_is_of_this_case_and_not_of_the_one_it_was_reduced_from(real: Executor) -> None:
+    """Where the hot path does not suspect a quantised case, what was told of the larger one is all there is."""
+    tree = json.loads((REGRESSIONS / "value-optimised-add-int8-wrong-values-int8.json").read_text())
+    case, made = from_json(tree["case"]), Verdict.from_json(tree["verdict"])
+    larger = {**told("tf-reference", [123.0]), MODEL_ERROR: 0.9, NOISE: 0.0, STEP: 9.0}
+    other = replace(made, kind=Kind.CALIBRATION, stage=Stage.COMPARE, evidence={**made.evidence, **larger})
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": other.to_json()})
+    assert isinstance(answer, Reply)
+    confirmed = Verdict.from_json(answer.message["verdict"])
+    assert confirmed.kind is Kind.VALUE and confirmed.evidence[TOLERANCE]["errors"] != [123.0]
+    assert confirmed.evidence.get(MODEL_ERROR) != 0.9 and confirmed.evidence.get(STEP) != 9.0
 
 
 @pytest.mark.slow

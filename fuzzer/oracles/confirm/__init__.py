@@ -14,10 +14,25 @@ from typing import Any
 from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.execute.stage import StageCell
-from fuzzer.oracles.verdict import RELATION, SPECIAL_OPERANDS, Kind, Stage, Verdict
+from fuzzer.oracles.verdict import (
+    MODEL_ERROR,
+    NOISE,
+    RELATION,
+    SPECIAL_OPERANDS,
+    STEP,
+    TOLERANCE,
+    ULP,
+    Kind,
+    Stage,
+    Verdict,
+)
 
 NUMBERS = frozenset({Kind.VALUE, Kind.NAN_PROPAGATION, Kind.CALIBRATION})
 """Kinds that are about numbers: which of them it is, confirmation tells."""
+
+
+MEASURED = frozenset({TOLERANCE, MODEL_ERROR, NOISE, STEP, ULP})
+"""Keys of evidence that confirming measures anew, or leaves out where it cannot."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +56,18 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
     """Examines a suspicion on a fresh execution of its case; JSON of a `Confirmation`."""
     from fuzzer.oracles.confirm import nodewise, tolerance
 
-    told = _examine(record, suspicion, stage)
+    told = _examine(record, unmeasured(suspicion), stage)
     if told.verdict is not None and told.verdict.kind in NUMBERS and told.verdict.blame in ("", "converter"):
         shaky = nodewise.unsteady_operator(record, told.verdict)
         told = replace(told, verdict=shaky or told.verdict)
     if told.verdict is not None and record.case.conversion.judged != "float32":
         told = replace(told, verdict=tolerance.of_quantised(record, told.verdict))
     return told.to_json()
+
+
+def unmeasured(suspicion: Verdict) -> Verdict:
+    """A suspicion without what was measured of the case that it was first confirmed on: this one may be smaller."""
+    return replace(suspicion, evidence={k: v for k, v in suspicion.evidence.items() if k not in MEASURED})
 
 
 def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmation:
