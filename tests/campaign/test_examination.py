@@ -268,3 +268,31 @@ def test_a_smaller_sample_whose_script_does_not_show_it_hides_nothing(
     examined(planted, crashes, tmp_path, Suspicion(other, value("relu", 2), FOUND))
     (found,) = FindingStore(crashes).findings()
     assert (found.script_exit, found.count, found.case) == (1, 2, known.case) and Hider()(found) is None
+
+
+def test_a_script_says_the_title_that_its_finding_has_in_the_end(
+    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it ran, another examiner filed the same defect under another title."""
+    (case,) = cases_with("relu", count=1, without=("elu", "tanh"))
+    examined(planted, tmp_path / "before", tmp_path, Suspicion(case, value("relu", 1), FOUND))
+    (alone,) = FindingStore(tmp_path / "before").findings()
+    twin = replace(alone, id="0" * 12, title="value in compare: told otherwise", path="told-otherwise")
+    crashes = tmp_path / "crashes"
+    FindingStore(crashes, create=True)
+    inbox.save(crashes, Suspicion(case, value("relu", 1), FOUND))
+    work = examination(planted, crashes, 1, tmp_path)
+
+    def meanwhile(script: str) -> int:
+        assert alone.title in script
+        work._ledger.remember(twin)
+        return 1
+
+    monkeypatch.setattr(saving, "run_script", meanwhile)
+    work.start()
+    work.drain()
+    assert work.join(60.0) and work.warnings.empty()
+    (found,) = FindingStore(crashes).findings()
+    script = (crashes / found.path / "repro.py").read_text()
+    assert found.title == twin.title and twin.title in script and alone.title not in script
+    assert found.alternatives == (alone.title,)
