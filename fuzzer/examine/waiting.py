@@ -118,7 +118,11 @@ class Waiting:
                 entry = self._pop()
                 if entry is None:
                     return None
-                suspicion = self._open(entry)
+                try:
+                    suspicion = self._open(entry)
+                except OSError:
+                    self._add(entry)
+                    raise
                 if suspicion is not None:
                     self._in_hand.add(entry.group)
                     return entry.name, suspicion
@@ -289,9 +293,13 @@ class Waiting:
         entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed, runtime)
         self._entries[name] = entry
         self._facets.update(entry.facets)
-        if self._recognise(entry) or self._surplus(entry):
-            return
-        self._add(entry)
+        try:
+            counted = self._recognise(entry) or self._surplus(entry)
+        except OSError:
+            self._forget(entry)  # it is as new as it was
+            raise
+        if not counted:
+            self._add(entry)
 
     def _recognise(self, entry: _Entry) -> bool:
         """Counts a suspicion whose verdict names a known defect; false where it may be new."""

@@ -18,6 +18,7 @@ from fuzzer.execute import Limits, Zygote
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.hiding import UNCONFIRMED, Hider
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.journal import Journal
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.conftest import TINY
 from tests.execute.processes import children
@@ -182,6 +183,29 @@ def test_a_disk_that_refuses_is_told_once(planted: Zygote, tmp_path: Path, monke
     assert work.join(60.0)
     assert "No space left" in work.warnings.get() and work.warnings.empty()
     assert len(list((crashes / inbox.FOLDER).iterdir())) == given
+
+
+def test_a_refusal_that_passes_does_not_end_the_night(
+    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = tmp_path / "crashes"
+    given = fill(crashes)
+    append, left = Journal.append, [2, 2]
+
+    def refuse_some(self: Journal, event: str, **fields: Any) -> None:
+        which = event != "seen"
+        if left[which]:
+            left[which] -= 1
+            raise OSError(12, "Cannot allocate memory")
+        append(self, event, **fields)
+
+    monkeypatch.setattr(module, "_REFUSED_S", 0.01)
+    monkeypatch.setattr(Journal, "append", refuse_some)
+    work = examination(planted, crashes, 1, tmp_path)
+    work.start()
+    work.drain()
+    assert work.join(60.0) and work.warnings.empty()
+    assert left == [0, 0] and sum(ended(crashes).values()) >= given and inbox.count(crashes) == 0
 
 
 def test_hurry_leaves_the_rest_in_the_inbox(planted: Zygote, tmp_path: Path) -> None:

@@ -253,3 +253,32 @@ def test_threads_never_share_a_suspicion(desk: Desk) -> None:
     for thread in threads:
         thread.join(30.0)
     assert sorted(got) == sorted(suspicion(n, value("ADD")).name for n in range(40)) and desk.files() == []
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+def test_a_journal_that_refuses_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch, known_first: bool) -> None:
+    key = key_of(ERROR, CASES[0].conversion.scheme)
+    known = finding("allocate-error: planted", kind="allocate-error", ops=(), blame="", key=key, count=SURE)
+    desk.put(suspicion(1, ERROR), suspicion(2, value("ADD")))
+    if known_first:
+        desk.store.add(known, fill())
+        desk.start()
+    else:
+        assert not desk.waiting.idle  # both were read before anything was known
+        desk.ledger.remember(known)
+        desk.ledger.account([key, key], known.id)
+
+    handed_out: list[str] = []
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fuzzer.findings.journal.Journal.append", refuse)
+        with pytest.raises(OSError, match="Cannot allocate"):
+            while (taken := desk.waiting.take()) is not None:
+                handed_out.append(taken[0])
+    for name in handed_out:
+        desk.waiting.leave(name, again=True)
+    assert [one.verdict.kind for one in desk.take_all() if one.verdict] == [Kind.VALUE]
+    assert len(desk.events("seen")) == 1 and desk.files() == [] and desk.waiting.idle
