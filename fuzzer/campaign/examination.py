@@ -149,7 +149,7 @@ class Examination:
     def _one(self, desk: _Desk) -> bool:
         """Examines the most interesting suspicion; false when there is none to be had."""
         try:
-            taken = self._waiting.take()
+            taken = self._waiting.take(self._now.is_set)
         finally:
             self._tell()
         if taken is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from fuzzer.examine.ledger import SURE, Ledger
 from fuzzer.examine.waiting import KEPT, REFRESH_S, Waiting
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.journal import Journal
 from fuzzer.findings.titles import key_of
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.findings.samples import fill, finding
@@ -282,3 +284,37 @@ def test_a_journal_that_refuses_loses_nothing(desk: Desk, monkeypatch: pytest.Mo
         desk.waiting.leave(name, again=True)
     assert [one.verdict.kind for one in desk.take_all() if one.verdict] == [Kind.VALUE]
     assert len(desk.events("seen")) == 1 and desk.files() == [] and desk.waiting.idle
+
+
+def test_a_slow_disk_holds_up_neither_the_screen_nor_the_count(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each suspicion that is only counted is a line of the journal, durably."""
+    desk.put(*(suspicion(n, value("ADD")) for n in range(40)))
+    append, longest = Journal.append, [0.0]
+
+    def slow(self: Journal, event: str, **fields: Any) -> None:
+        time.sleep(0.05)
+        append(self, event, **fields)
+
+    monkeypatch.setattr(Journal, "append", slow)
+    worker = threading.Thread(target=desk.take_all)
+    worker.start()
+    while worker.is_alive():
+        begun = perf_counter()
+        assert 0 <= desk.waiting.alike <= 40
+        longest[0] = max(longest[0], perf_counter() - begun)
+        time.sleep(0.01)
+    assert longest[0] < 1.0, "all of it takes more than a second"
+    assert desk.events("alike") and desk.files() == [] and desk.waiting.idle
+
+
+def test_what_is_not_read_yet_is_no_empty_inbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = key_of(ERROR, CASES[0].conversion.scheme)
+    known = finding("allocate-error: planted", kind="allocate-error", ops=(), blame="", key=key, count=SURE)
+    desk.store.add(known, fill())
+    desk.start()
+    desk.put(*(suspicion(n, ERROR) for n in range(5)))
+    monkeypatch.setattr(module, "MAX_LOOK_S", -1.0)
+    assert not desk.waiting.idle and len(desk.files()) == 4
+    assert desk.waiting.take(stop=lambda: True) is None and len(desk.files()) == 3
+    monkeypatch.setattr(module, "MAX_LOOK_S", 9.0)
+    assert desk.waiting.idle and desk.files() == []
