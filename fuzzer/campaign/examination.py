@@ -5,6 +5,7 @@ Each has an executor of its own; what they know (`Ledger`), what waits (`Waiting
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 import time
@@ -22,6 +23,11 @@ from fuzzer.findings import inbox
 from fuzzer.findings.store import FindingStore
 
 _IDLE_S = 0.3
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What a disk says that will say so again."""
+MAX_REFUSALS = 5
+"""Other refusals in a row (no memory for a process, a folder moved away) after which an examiner gives up."""
+_REFUSED_S = 1.0
 
 
 @dataclass(eq=False)
@@ -107,9 +113,12 @@ class Examination:
             desk.thread.start()
 
     def _run(self, desk: _Desk) -> None:
+        refusals = 0
         while not self._now.is_set() and not self._refused.is_set():
             try:
-                if not self._one(desk) and self._draining.wait(_IDLE_S):
+                worked = self._one(desk)
+                refusals = 0
+                if not worked and self._draining.wait(_IDLE_S):
                     if self._waiting.idle:
                         break
                     self._now.wait(_IDLE_S)  # others are at what waits
@@ -117,7 +126,11 @@ class Examination:
                 self._reset(desk)
                 self._now.wait(1.0)
             except OSError as refused:
-                if not self._refused.is_set():
+                refusals += 1
+                if refusals < MAX_REFUSALS and refused.errno not in _FULL:
+                    self._reset(desk)
+                    self._now.wait(_REFUSED_S)
+                elif not self._refused.is_set():
                     self._refused.set()
                     kept = self._store.folder / inbox.FOLDER
                     self.warnings.put(f"examining stopped: {refused}; suspicions stay in {kept}")
@@ -136,7 +149,7 @@ class Examination:
     def _one(self, desk: _Desk) -> bool:
         """Examines the most interesting suspicion; false when there is none to be had."""
         try:
-            taken = self._waiting.take()
+            taken = self._waiting.take(self._now.is_set)
         finally:
             self._tell()
         if taken is None:

@@ -220,7 +220,10 @@ class Examiner:
         script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
         exit_code = self._script_exit(sample, finding.id, script)
         with self._ledger.claim(_FILING, wait=True):
+            titled = finding.title
             old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
+            if finding.title != titled:
+                script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
             better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
             if old is not None and not better and self._is_enough(old, sample):
                 return self._count(old, sample.case, "a smaller sample is known")

@@ -136,7 +136,9 @@ class Ledger:
             if self._examined[facet] < EXAMINED_PER_KEY:
                 known = [f for f in known if not unconfirmed(f)]
             told = (f for f in known if _named_by(f, facet) and _died_of(f, kind, framed, runtime))
-            return next((f for f in told if set(f.ops) <= set(ops) or not _goes_by_ops(f, framed)), None)
+            fits = [f for f in told if set(f.ops) <= set(ops) or not _goes_by_ops(f, framed)]
+            # Words that led to several titles tell too little, but a death is dear to run again.
+            return fits[0] if len(fits) == 1 or (fits and kind in DEATHS) else None
 
     def known(self, key: str, title: str, verdict: Verdict, case: Case) -> Finding | None:
         """The finding that a confirmed verdict is counted under without minimising it; None where it may be new.

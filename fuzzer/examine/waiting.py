@@ -34,8 +34,9 @@ KEPT = 6
 """Suspicions that wait for a facet before others that show nothing else are only counted."""
 REFRESH_S = 1.0
 """How often the names of the inbox are looked through."""
-MAX_READ = 400
-"""New files read at a time, a third of a millisecond each: an inbox left by an earlier night must not hold up picks."""
+MAX_LOOK_S = 0.3
+"""Spent on new files at a time: a third of a millisecond each, but one that is only counted waits for the disk, and an
+inbox left by an earlier night must not hold up picks and the screen."""
 Facets = tuple[str, ...]
 
 
@@ -102,27 +103,40 @@ class Waiting:
         """How many wait with each facet."""
         self._spent: dict[bool, float] = {True: 0.0, False: 0.0}
         self._next_look = 0.0
+        self._unread = False
+        """Whether there are new files that nobody has read yet."""
+        self._alike = 0
 
     # --- taking and giving back -------------------------------------------------------------------------
 
-    def take(self) -> tuple[str, Suspicion] | None:
+    def take(self, stop: Callable[[], bool] = lambda: False) -> tuple[str, Suspicion] | None:
         """The most interesting suspicion, by file name; nobody else gets one of its group before `done` or `leave`.
 
         Verdicts that name their defect and others have equal shares of the examiners' time while both have something
-        new. Raises `OSError` when the journal cannot be written.
+        new. `stop` ends the reading of a full inbox. Raises `OSError` when the journal cannot be written.
         """
-        with self._lock:
-            self._refresh()
-            self._bring_back()
-            while True:
-                entry = self._pop()
-                if entry is None:
-                    return None
+        while True:
+            with self._lock:
+                taken = self._take()
+                if taken is not None or not self._unread or stop():
+                    return taken
+
+    def _take(self) -> tuple[str, Suspicion] | None:
+        self._refresh()
+        self._bring_back()
+        while True:
+            entry = self._pop()
+            if entry is None:
+                return None
+            try:
                 suspicion = self._open(entry)
-                if suspicion is not None:
-                    self._in_hand.add(entry.group)
-                    return entry.name, suspicion
-                self._push(entry.group)
+            except OSError:
+                self._add(entry)
+                raise
+            if suspicion is not None:
+                self._in_hand.add(entry.group)
+                return entry.name, suspicion
+            self._push(entry.group)
 
     def done(self, name: str, seconds: float = 0.0) -> None:
         """The journal knows what became of it: its file goes. `seconds` are what that took."""
@@ -207,9 +221,14 @@ class Waiting:
 
     @property
     def alike(self) -> int:
-        """How many of those look like known findings."""
-        with self._lock:
-            return self._ledger.explained((facets, len(group)) for facets, group in self._groups.items())
+        """How many of those look like known findings; as of the last time where examiners are at the inbox just now."""
+        if self._lock.acquire(blocking=False):  # whoever asks draws a screen
+            try:
+                counted = ((facets, len(group)) for facets, group in self._groups.items())
+                self._alike = self._ledger.explained(counted)
+            finally:
+                self._lock.release()
+        return self._alike
 
     @property
     def idle(self) -> bool:
@@ -217,7 +236,7 @@ class Waiting:
         with self._lock:
             self._next_look = 0.0
             self._refresh()
-            return not self._entries
+            return not self._entries and not self._unread
 
     # --- the order --------------------------------------------------------------------------------------
 
@@ -270,10 +289,15 @@ class Waiting:
             if entry.group not in self._in_hand:
                 self._forget(entry)
         new = [name for name in names if name not in self._entries and name not in self._ignored]
-        for name in new[:MAX_READ]:
+        self._unread, reading = bool(new), perf_counter()
+        for name in new:
             self._read(name)
+            if perf_counter() - reading > MAX_LOOK_S:
+                break
+        else:
+            self._unread = False
         # Names by the ten thousand take a while: at most a tenth of the time. What is left to read is read next time.
-        self._next_look = now + (0.0 if len(new) > MAX_READ else max(REFRESH_S, 9 * (perf_counter() - begun)))
+        self._next_look = now + (0.0 if self._unread else max(REFRESH_S, 9 * (perf_counter() - begun)))
 
     def _read(self, name: str) -> None:
         try:
@@ -289,9 +313,13 @@ class Waiting:
         entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed, runtime)
         self._entries[name] = entry
         self._facets.update(entry.facets)
-        if self._recognise(entry) or self._surplus(entry):
-            return
-        self._add(entry)
+        try:
+            counted = self._recognise(entry) or self._surplus(entry)
+        except OSError:
+            self._forget(entry)  # it is as new as it was
+            raise
+        if not counted:
+            self._add(entry)
 
     def _recognise(self, entry: _Entry) -> bool:
         """Counts a suspicion whose verdict names a known defect; false where it may be new."""

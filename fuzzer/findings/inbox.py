@@ -6,6 +6,7 @@ journal says what became of it. So neither a crash nor a power cut loses a suspi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -33,8 +34,14 @@ class Suspicion:
 
     @property
     def name(self) -> str:
-        """The file's name: the same suspicion of the same case is one file."""
-        return f"{self.case.id}-{self.verdict.kind.value if self.verdict else 'in-flight'}.json"
+        """The file's name: the same suspicion of the same case is one file.
+
+        One case may show several of a kind: each runtime has its own words for why it fails.
+        """
+        if self.verdict is None:
+            return f"{self.case.id}-in-flight.json"
+        words = hashlib.sha256(f"{self.verdict.stage.value}|{self.verdict.message}".encode()).hexdigest()
+        return f"{self.case.id}-{self.verdict.kind.value}-{words[:8]}.json"
 
 
 def save(crashes: Path, suspicion: Suspicion) -> Path:

@@ -18,6 +18,7 @@ from fuzzer.execute import Limits, Zygote
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.hiding import UNCONFIRMED, Hider
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.journal import Journal
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.conftest import TINY
 from tests.execute.processes import children
@@ -184,6 +185,29 @@ def test_a_disk_that_refuses_is_told_once(planted: Zygote, tmp_path: Path, monke
     assert len(list((crashes / inbox.FOLDER).iterdir())) == given
 
 
+def test_a_refusal_that_passes_does_not_end_the_night(
+    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = tmp_path / "crashes"
+    given = fill(crashes)
+    append, left = Journal.append, [2, 2]
+
+    def refuse_some(self: Journal, event: str, **fields: Any) -> None:
+        which = event != "seen"
+        if left[which]:
+            left[which] -= 1
+            raise OSError(12, "Cannot allocate memory")
+        append(self, event, **fields)
+
+    monkeypatch.setattr(module, "_REFUSED_S", 0.01)
+    monkeypatch.setattr(Journal, "append", refuse_some)
+    work = examination(planted, crashes, 1, tmp_path)
+    work.start()
+    work.drain()
+    assert work.join(60.0) and work.warnings.empty()
+    assert left == [0, 0] and sum(ended(crashes).values()) >= given and inbox.count(crashes) == 0
+
+
 def test_hurry_leaves_the_rest_in_the_inbox(planted: Zygote, tmp_path: Path) -> None:
     crashes = tmp_path / "crashes"
     given = fill(crashes)
@@ -268,3 +292,31 @@ def test_a_smaller_sample_whose_script_does_not_show_it_hides_nothing(
     examined(planted, crashes, tmp_path, Suspicion(other, value("relu", 2), FOUND))
     (found,) = FindingStore(crashes).findings()
     assert (found.script_exit, found.count, found.case) == (1, 2, known.case) and Hider()(found) is None
+
+
+def test_a_script_says_the_title_that_its_finding_has_in_the_end(
+    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it ran, another examiner filed the same defect under another title."""
+    (case,) = cases_with("relu", count=1, without=("elu", "tanh"))
+    examined(planted, tmp_path / "before", tmp_path, Suspicion(case, value("relu", 1), FOUND))
+    (alone,) = FindingStore(tmp_path / "before").findings()
+    twin = replace(alone, id="0" * 12, title="value in compare: told otherwise", path="told-otherwise")
+    crashes = tmp_path / "crashes"
+    FindingStore(crashes, create=True)
+    inbox.save(crashes, Suspicion(case, value("relu", 1), FOUND))
+    work = examination(planted, crashes, 1, tmp_path)
+
+    def meanwhile(script: str) -> int:
+        assert alone.title in script
+        work._ledger.remember(twin)
+        return 1
+
+    monkeypatch.setattr(saving, "run_script", meanwhile)
+    work.start()
+    work.drain()
+    assert work.join(60.0) and work.warnings.empty()
+    (found,) = FindingStore(crashes).findings()
+    script = (crashes / found.path / "repro.py").read_text()
+    assert found.title == twin.title and twin.title in script and alone.title not in script
+    assert found.alternatives == (alone.title,)

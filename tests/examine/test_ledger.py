@@ -155,6 +155,14 @@ def test_a_delegate_that_names_itself_does_not_name_the_operator() -> None:
     assert merged.known(key, "t", other, CASE) is not None, "both were found to be one defect"
 
 
+def test_words_that_led_to_several_titles_are_run() -> None:
+    one, other = (error(title=f"error ({scheme})", count=SURE) for scheme in ("int8", "int8, a switch"))
+    assert Ledger([one]).recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is not None
+    assert Ledger([one, other]).recognised(Kind.ALLOCATE_ERROR, ("K",), OPS, False) is None
+    deaths = [replace(each, kind="crash") for each in (one, other)]
+    assert Ledger(deaths).recognised(Kind.CRASH, ("K",), OPS, True) is not None, "too dear"
+
+
 def test_who_died_tells_deaths_without_a_name_apart() -> None:
     known = finding("hang", kind="hang", key="K", ops=(), blame="", runtimes=("tf-xnnpack",), count=9)
     ledger = Ledger([known])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from fuzzer.examine.ledger import SURE, Ledger
 from fuzzer.examine.waiting import KEPT, REFRESH_S, Waiting
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.inbox import Suspicion
+from fuzzer.findings.journal import Journal
 from fuzzer.findings.titles import key_of
 from fuzzer.oracles import Kind, Stage, Verdict
 from tests.findings.samples import fill, finding
@@ -253,3 +255,66 @@ def test_threads_never_share_a_suspicion(desk: Desk) -> None:
     for thread in threads:
         thread.join(30.0)
     assert sorted(got) == sorted(suspicion(n, value("ADD")).name for n in range(40)) and desk.files() == []
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+def test_a_journal_that_refuses_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch, known_first: bool) -> None:
+    key = key_of(ERROR, CASES[0].conversion.scheme)
+    known = finding("allocate-error: planted", kind="allocate-error", ops=(), blame="", key=key, count=SURE)
+    desk.put(suspicion(1, ERROR), suspicion(2, value("ADD")))
+    if known_first:
+        desk.store.add(known, fill())
+        desk.start()
+    else:
+        assert not desk.waiting.idle  # both were read before anything was known
+        desk.ledger.remember(known)
+        desk.ledger.account([key, key], known.id)
+
+    handed_out: list[str] = []
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fuzzer.findings.journal.Journal.append", refuse)
+        with pytest.raises(OSError, match="Cannot allocate"):
+            while (taken := desk.waiting.take()) is not None:
+                handed_out.append(taken[0])
+    for name in handed_out:
+        desk.waiting.leave(name, again=True)
+    assert [one.verdict.kind for one in desk.take_all() if one.verdict] == [Kind.VALUE]
+    assert len(desk.events("seen")) == 1 and desk.files() == [] and desk.waiting.idle
+
+
+def test_a_slow_disk_holds_up_neither_the_screen_nor_the_count(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each suspicion that is only counted is a line of the journal, durably."""
+    desk.put(*(suspicion(n, value("ADD")) for n in range(40)))
+    append, longest = Journal.append, [0.0]
+
+    def slow(self: Journal, event: str, **fields: Any) -> None:
+        time.sleep(0.05)
+        append(self, event, **fields)
+
+    monkeypatch.setattr(Journal, "append", slow)
+    worker = threading.Thread(target=desk.take_all)
+    worker.start()
+    while worker.is_alive():
+        begun = perf_counter()
+        assert 0 <= desk.waiting.alike <= 40
+        longest[0] = max(longest[0], perf_counter() - begun)
+        time.sleep(0.01)
+    assert longest[0] < 1.0, "all of it takes more than a second"
+    assert desk.events("alike") and desk.files() == [] and desk.waiting.idle
+
+
+def test_what_is_not_read_yet_is_no_empty_inbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = key_of(ERROR, CASES[0].conversion.scheme)
+    known = finding("allocate-error: planted", kind="allocate-error", ops=(), blame="", key=key, count=SURE)
+    desk.store.add(known, fill())
+    desk.start()
+    desk.put(*(suspicion(n, ERROR) for n in range(5)))
+    monkeypatch.setattr(module, "MAX_LOOK_S", -1.0)
+    assert not desk.waiting.idle and len(desk.files()) == 4
+    assert desk.waiting.take(stop=lambda: True) is None and len(desk.files()) == 3
+    monkeypatch.setattr(module, "MAX_LOOK_S", 9.0)
+    assert desk.waiting.idle and desk.files() == []

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from fuzzer.findings import FindingStore, State, inbox
 from fuzzer.findings.journal import Journal, JournalRead
 from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import MAX_OLD_SAMPLES
+from fuzzer.oracles import Kind
 from tests.findings.samples import FOUND, VERDICT, fill, finding, store, suspicion
 
 # --- findings ---------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def test_a_suspicion_comes_back_as_it_was(tmp_path: Path) -> None:
         path = inbox.save(tmp_path, suspicion(3, verdict))
         assert inbox.load(path) == suspicion(3, verdict)
     names = [p.name for p in inbox.waiting(tmp_path)]
-    assert sorted(n.split("-", 1)[1] for n in names) == ["in-flight.json", "value.json"]
+    assert sorted(n.split("-", 1)[1] for n in names) == ["in-flight.json", "value-61afeba6.json"]
 
 
 def test_the_same_suspicion_is_one_file_and_the_oldest_comes_first(tmp_path: Path) -> None:
@@ -187,6 +189,14 @@ def test_the_same_suspicion_is_one_file_and_the_oldest_comes_first(tmp_path: Pat
     assert inbox.waiting(tmp_path) == paths[::-1]
     inbox.save(tmp_path, suspicion(1))
     assert len(inbox.waiting(tmp_path)) == 3 and inbox.waiting(tmp_path)[-1] == paths[0]
+
+
+def test_two_errors_of_one_case_are_two_suspicions(tmp_path: Path) -> None:
+    """Runtimes fail in words of their own: one verdict a message."""
+    FindingStore(tmp_path, create=True)
+    two = [suspicion(1, replace(VERDICT, kind=Kind.INVOKE_ERROR, message=words)) for words in ("kernel.cc", "delegate")]
+    paths = [inbox.save(tmp_path, one) for one in two]
+    assert [inbox.load(path) for path in paths] == two
 
 
 @pytest.mark.parametrize(
