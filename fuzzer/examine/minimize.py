@@ -226,4 +226,4 @@ def _stored(processes: _Processes, crashes: Path, target: Target, small: Case) -
 
 def _measure(measure: Size) -> str:
     nodes, weights, values, *_ = measure
-    return f"{nodes} nodes, {weights} weight and {values} value elements"
+    return f"{nodes} {'node' if nodes == 1 else 'nodes'}, {weights} weight and {values} value elements"
