@@ -58,7 +58,7 @@ def test_a_file_is_minimised_beside_itself_and_then_runs_nothing(
 ) -> None:
     path = file_of(tmp_path, chain("sigmoid", "relu", "exp", "tanh", "neg"))
     said = minimize(tmp_path / "none", str(path), 60.0, workers)
-    assert "from 5 nodes" in said and "to 1 nodes" in said and len(tiny) == 1
+    assert "from 5 nodes" in said and "to 1 node," in said and len(tiny) == 1
     small = decode(path.with_suffix(".minimal.json").read_bytes())
     assert [n.op for n in small.model.nodes] == ["tanh"] and not (tmp_path / "none").exists()
     assert minimize(tmp_path / "none", str(path), 60.0, workers) == said and len(tiny) == 1
@@ -82,7 +82,7 @@ def test_a_stopped_run_goes_on_where_it_was(
         minimize(tmp_path, str(path), 60.0, 1)
     assert not path.with_suffix(".minimal.json").exists() and tiny[0].process.poll() is not None
     first = asked[:2]
-    assert "to 1 nodes" in minimize(tmp_path, str(path), 60.0, 1)
+    assert "to 1 node," in minimize(tmp_path, str(path), 60.0, 1)
     assert not set(first) & set(asked[3:]) and len(set(asked)) == len(asked) - 1  # the third came again
 
 
