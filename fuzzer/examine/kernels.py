@@ -6,6 +6,8 @@ and why, which shapes were declared, and how the codes of an integer output are 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,3 +40,16 @@ def _failure(run: RuntimeRun) -> str:
         if failure is not None:
             return f"{stage}: {failure.error}: {failure.message}"
     return ""
+
+
+def add_deaths(folder: Path, dead: Mapping[str, str]) -> None:
+    """Adds runtimes that died, and of what, to the file in a folder; makes it where no runtime lived.
+
+    Raises `OSError` when the disk refuses.
+    """
+    try:
+        tree = json.loads((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        tree = {"schema": SCHEMA, "kernels": {}}
+    tree["kernels"].update({runtime: {"failure": words, "outputs": []} for runtime, words in dead.items()})
+    write_json(folder / FILE, tree)

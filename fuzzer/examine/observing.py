@@ -5,11 +5,13 @@ Everything happens in an executor that may die; nothing here imports TensorFlow.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fuzzer.case import RUNTIMES, Case, to_json
+from fuzzer.examine import kernels
 from fuzzer.execute import Death, Executor, Reply
 from fuzzer.findings.titles import CALIBRATED_ON
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
@@ -157,3 +159,31 @@ class Observer:
             answer = self._executor.run({"command": "save", "case": to_json(asked), "folder": str(folder)}, SAVE_S)
             if isinstance(answer, Reply):
                 return
+
+    def save_survivors(self, case: Case, verdict: Verdict, folder: Path) -> None:
+        """Of a death under one runtime: the flatbuffer and the numbers of the runtimes that live, and how others die.
+
+        Each is run in a process of its own first. Nothing is written where the conversion itself dies.
+        """
+        if verdict.stage not in (Stage.ALLOCATE, Stage.INVOKE) or verdict.runtime not in RUNTIMES:
+            return
+        alive: list[str] = []
+        dead: dict[str, str] = {}
+        for runtime in (r for r in RUNTIMES if r != verdict.runtime):
+            with tempfile.TemporaryDirectory(prefix="fuzzer-survivor-") as aside:
+                answer = self._save(case, (runtime,), Path(aside))
+            if isinstance(answer, Death):
+                told = judge_death(answer)
+                dead[runtime] = f"dies of {told.evidence.get('signal') or told.kind.value} in {told.stage.value}"
+            else:
+                alive.append(runtime)
+        if alive and isinstance(self._save(case, tuple(alive), folder), Death):
+            return
+        if alive or dead:
+            kernels.add_deaths(folder, dead)
+
+    def _save(self, case: Case, runtimes: tuple[str, ...], folder: Path) -> Reply | Death:
+        """Keeps what a case gives under some runtimes, without its relation: what dies of that is known."""
+        asked = replace(case, inference=replace(case.inference, runtimes=runtimes, relation="none"))
+        self._executor.stop()
+        return self._executor.run({"command": "save", "case": to_json(asked), "folder": str(folder)}, SAVE_S)

@@ -89,7 +89,7 @@ def finding_of(sample: Sample, versions: str) -> Finding:
 
 
 def fill_folder(folder: Path, finding: Finding, sample: Sample, script: str, observer: Observer) -> None:
-    """Fills the empty folder of a finding: texts, numbers (none of a death) and the report, which reads both.
+    """Fills the empty folder of a finding: texts, numbers (of a death those of runtimes that live), report.
 
     Raises `OSError` and `ZygoteDiedError`.
     """
@@ -101,7 +101,9 @@ def fill_folder(folder: Path, finding: Finding, sample: Sample, script: str, obs
     if verdict.evidence.get(STACK):
         (folder / "stack.txt").write_text("\n".join([*verdict.evidence[STACK], ""]))
     (folder / "verdict.json").write_text(json.dumps(verdict.to_json(), indent=1, sort_keys=True) + "\n")
-    if verdict.kind not in DEATHS:
+    if verdict.kind in DEATHS:
+        observer.save_survivors(sample.case, verdict, folder)
+    else:
         observer.save_tensors(sample.case, folder)
     (folder / "report.md").write_text(markdown(report(read_folder(folder, finding))))
 

@@ -15,7 +15,7 @@ import numpy as np
 from fuzzer.execute.record import CaseRun
 from fuzzer.oracles.divergence import Divergence, real_pair
 from fuzzer.oracles.ranges import spoilt_calibration
-from fuzzer.oracles.verdict import Kind, Stage, Verdict
+from fuzzer.oracles.verdict import MODELS_CONSTANT, Kind, Stage, Verdict
 
 ONE_IN = 12
 """An audit takes a third of a case's time (`scripts/bench oracles`): so many keep judging within its budget."""
@@ -85,7 +85,7 @@ def look(record: CaseRun) -> Verdict | None:
         with record.under_test("audit"):
             stored = constants.first_wrong(record, twin)
         if stored is not None:
-            evidence = {"operators": [stored.operator], "base": "the model's constant", "runtimes": ["converter"]}
+            evidence = {"operators": [stored.operator], "base": MODELS_CONSTANT, "runtimes": ["converter"]}
             words = f"a constant of {stored.operator} is not the model's"
             verdict = Verdict(
                 Stage.COMPARE, Kind.VALUE, words, "converter", stored.apart, "steps", stored.operator, evidence

@@ -56,6 +56,12 @@ MODEL_ERROR, NOISE, STEP = "model_error", "noise", "step"
 """Keys of the evidence: error against TensorFlow over the largest value of the output, what rounding accounts for of
 it, and the step of the output in real units, which no largest value counts for less than."""
 
+MODELS_CONSTANT = "the model's constant"
+"""What evidence calls the base where a stored constant is wrong."""
+
+UNSTEADY = "fresh interpreters give different values"
+"""Words of the message of an operator that reads memory nobody wrote."""
+
 CONFIRMED_AS = "confirmed as"
 """Key of the evidence that holds the message before the converter's pass was named in it."""
 RELATION = "relation tried"

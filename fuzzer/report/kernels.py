@@ -51,6 +51,8 @@ def _row(material: Material, runtime: str) -> tuple[str, str]:
         return f"gives {given}", shown
     if runtime in verdict.runtimes:
         return _guilty(verdict.kind), shown
+    if failure and verdict.kind in DEATHS:
+        return (failure if failure.startswith("dies") else f"fails: {failure}"), shown
     if failure:
         alike = any(_plain(failure) == _plain(material.kernels[r].failure) for r in _failing(material))
         return (f"{_guilty(verdict.kind)}, with the same error" if alike else f"fails: {failure}"), shown

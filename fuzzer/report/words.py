@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
+from fuzzer.oracles.verdict import MODELS_CONSTANT, SPECIAL_OPERANDS, UNSTEADY, Kind, Verdict
 
 WHAT = {
     Kind.CRASH: "The process is killed by a signal on a valid model.",
@@ -54,6 +54,14 @@ _STEPS = (
     "An integer kernel is held against real arithmetic on the numbers that its operands stand for, on the grid of its "
     "own result: half a step for the format and the rest for ties and fixed-point multipliers. Sound "
     "kernels keep to it."
+)
+_CONSTANT = (
+    "What the flatbuffer stores, times its scale, has to be the model's constant up to half a step of the format; "
+    "this is steps away from it, so no kernel can compute the model."
+)
+_UNWRITTEN = (
+    "The same interpreter gives the same result for the same operands. This operator, alone and on equal operands, "
+    "does not: it reads memory that nobody wrote, or beyond its operands."
 )
 _CONVERTED = (
     "The flatbuffer, run with its own scales and zero points, is held against the model in float64. The bound holds "
@@ -110,6 +118,10 @@ def why(verdict: Verdict) -> str:
     """Why it is a defect."""
     if verdict.evidence.get(SPECIAL_OPERANDS):
         return _PROPAGATED_WHY
+    if verdict.kind is Kind.VALUE and UNSTEADY in verdict.message:
+        return _UNWRITTEN
+    if verdict.kind is Kind.VALUE and verdict.evidence.get("base") == MODELS_CONSTANT:
+        return _CONSTANT
     if verdict.kind is Kind.VALUE and verdict.evidence.get("base") == "real arithmetic":
         return _STEPS
     if verdict.kind is Kind.VALUE and verdict.blame == "converter" and "noise" in verdict.evidence:

@@ -107,9 +107,9 @@ def road(case: Case, truth: bool) -> tuple[list[str], bool]:
     return [*lines, folder, f"    tf.saved_model.save({module}, folder, signatures={function})", loaded], True
 
 
-def _call_model(case: Case, truth: bool, weights: str) -> str:
+def _call_model(case: Case, truth: bool, weights: str, inputs: str = "") -> str:
     """A call of `model` on the inputs, with `weights` (an expression of a list) before them where it takes them."""
-    inputs = ", ".join(f"x{i}" for i in range(len(case.model.inputs)))
+    inputs = inputs or ", ".join(f"x{i}" for i in range(len(case.model.inputs)))
     if weights_first(case):
         return f"model(*{weights}, {inputs})"
     return f"model({', '.join([*weight_names(case), inputs])})" if truth else f"model({inputs})"
@@ -185,12 +185,13 @@ def _v1(case: Case, truth: bool) -> tuple[list[str], bool]:
     lines = ["v1 = tf.compat.v1", "with tf.Graph().as_default() as graph:"]
     for i, t in enumerate(case.model.inputs):
         shape = case.conversion.signature_shape(t.shape)
-        lines.append(f'    x{i} = v1.placeholder(tf.{t.dtype}, {shape!r}, "x{i}")')
-    inputs = [f"x{i}" for i in range(len(case.model.inputs))]
+        # Not `x0`: the representative data are the script's own.
+        lines.append(f'    fed{i} = v1.placeholder(tf.{t.dtype}, {shape!r}, "x{i}")')
+    inputs = [f"fed{i}" for i in range(len(case.model.inputs))]
     if session:
         made = "[tf.Variable(w) for w in weights]"
         lines += [line[4:] for line in layout.assign("variables", made, _DEPTH)]
-    called = _call_model(case, truth, "variables" if session else "weights")
+    called = _call_model(case, truth, "variables" if session else "weights", ", ".join(inputs))
     lines += _named(called, len(case.model.outputs), session)
     if session:
         lines += [
@@ -200,7 +201,7 @@ def _v1(case: Case, truth: bool) -> tuple[list[str], bool]:
             f"    converter = v1.lite.TFLiteConverter.from_session(session, [{', '.join(inputs)}], outputs)",
         ]
         return lines, False
-    arrays = ", ".join(f'"{x}"' for x in inputs)
+    arrays = ", ".join(f'"x{i}"' for i in range(len(inputs)))
     names = ", ".join(f'"y{i:02}"' for i in range(len(case.model.outputs)))
     made = f"v1.lite.TFLiteConverter.from_frozen_graph(path, [{arrays}], [{names}])"
     return [

@@ -439,6 +439,20 @@ def test_scripts_pass_the_linter(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("entry", ["frozen_graph", "session"])
+def test_representative_data_are_no_placeholders(entry: str) -> None:
+    """The graph of TensorFlow 1 is built where the data are read: its inputs have names of their own."""
+    conversion = Conversion(entry=entry, scheme="int8", optimizations="default").repaired()
+    case = replace(image("relu"), conversion=conversion)
+    case = replace(case, inference=replace(case.inference, inputs=case.inference.inputs[:1]))
+    text = reproducer(case, verdict(Kind.ALLOCATE_ERROR, Stage.ALLOCATE), "t", "v")
+    convert = next(n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == "convert")
+    assigned = {
+        t.id for n in ast.walk(convert) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
+    assert "[[x0]]" in text and "x0" not in assigned
+
+
 def test_the_page_of_a_simple_finding() -> None:
     """One page: what a person would write, and no more."""
     made = verdict(Kind.ALLOCATE_ERROR, Stage.ALLOCATE, message="x.cc:1 a != b was not true.")

@@ -44,7 +44,7 @@ from fuzzer.oracles.confirm.prediction import HALF_LARGEST, Prediction, feeds_of
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
 from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
 from fuzzer.oracles.divergence import real_pair, step_of
-from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP, Kind, Verdict
+from fuzzer.oracles.verdict import MODEL_ERROR, MODELS_CONSTANT, NOISE, STEP, Kind, Verdict
 
 REALS = "real arithmetic"
 """What evidence calls the base where no runtime is one."""
@@ -101,7 +101,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
 
 def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongConstant) -> Confirmation:
     """A constant that is not the model's, as a verdict on the converter."""
-    evidence = {**suspicion.evidence, **asdict(wrong), "base": "the model's constant", "runtimes": []}
+    evidence = {**suspicion.evidence, **asdict(wrong), "base": MODELS_CONSTANT, "runtimes": []}
     verdict = replace(
         suspicion,
         message=f"the converter stores a constant of {wrong.operator} that is not the model's",
