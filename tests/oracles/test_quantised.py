@@ -216,3 +216,21 @@ def test_outputs_without_a_grid_are_rounded_too(scheme: str) -> None:
     assert evidence[MODEL_ERROR] == 0.5 and evidence[NOISE] == ROUNDED[scheme] > 0
     coarse = with_model_error(record("int8", 0.5, tf_xnnpack=3), verdict("tf-xnnpack")).evidence
     assert coarse[NOISE] == 0.5
+
+
+@pytest.mark.slow
+def test_a_constant_of_more_numbers_than_its_shape_has_no_twin(real: Executor) -> None:
+    """The converter folds a model whose input has no effect into constants of shape [1] with two numbers."""
+    target = Recipe("constant", scale=0.0)
+    nodes = (
+        Node("cosine_similarity", ("x0",), weights={"target": target}),
+        Node("hard_swish", ("n0",), {"form": "divide last"}),
+        Node("softplus", ("n1",)),
+    )
+    model = Model((TensorType((1, 2), "float32"),), nodes, ("n2",))
+    conversion = Conversion(entry="frozen_graph", scheme="dynamic", optimizations="default").repaired()
+    case = Case(model, conversion, Inference(inputs=(Recipe("normal", 1),)))
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-xnnpack", evidence={"runtimes": ["tf-xnnpack"]})
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply) and "bug" not in answer.message, answer.message.get("bug", "")[-800:]
+    assert answer.message["verdict"] is None

@@ -118,7 +118,11 @@ class Twin:
         if tensor.type == self._schema.TensorType.INT4:
             value = _unpacked(raw, int(np.prod(shape, dtype=np.int64))).reshape(shape)
         elif tensor.type in self._numpy:
-            value = np.frombuffer(raw, self._numpy[tensor.type]).reshape(shape)
+            value = np.frombuffer(raw, self._numpy[tensor.type])
+            if value.size != np.prod(shape, dtype=np.int64):
+                # The converter of 2.21 folds a frozen graph into tensors of one number whose buffers hold two.
+                raise NoTwinError("a constant whose buffer is not of its shape")
+            value = value.reshape(shape)
         else:
             raise NoTwinError(f"a constant of type {tensor.type}")
         if index in self.grids:
