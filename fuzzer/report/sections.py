@@ -308,7 +308,10 @@ def _versions(finding: Finding) -> Iterator[Block]:
     """What `bisect` found, oldest release first; the releases it did not find are empty."""
     found = (
         ("last release without it", finding.last_good),
-        ("first release that has it", finding.first_bad),
+        (
+            "first release that has it" if finding.last_good else "already in the oldest release tried",
+            finding.first_bad,
+        ),
         ("last release that has it", finding.last_bad),
         ("first release that is mended", finding.first_good),
     )

@@ -112,6 +112,9 @@ def test_releases_come_from_a_bisection_where_there_was_one(tmp_path: Path) -> N
     assert "- last release without it: `tensorflow 2.18.1`\n- first release that has it: `tensorflow 2.19.0`" in text
     assert "- last release that has it: `tensorflow 2.20.0`" in text and "is mended" not in text
     assert "not tried" not in text.partition("## Versions affected")[2].partition("## ")[0]
+    oldest = plain_one.finding.bisected("", "tensorflow 2.18.0", "", "")
+    text = markdown(report(replace(plain_one, finding=oldest)))
+    assert "- already in the oldest release tried: `tensorflow 2.18.0`" in text and "first release" not in text
 
 
 # --- what it must not say -----------------------------------------------------------------------------------
