@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuzzer.case import Case
+from fuzzer.oracles.value import SUSPICIOUS_RELATIVE, SUSPICIOUS_STEPS
 from fuzzer.oracles.verdict import Kind, Verdict
 from fuzzer.reproducer.run_text import allocate, details, fill
 
@@ -70,10 +71,10 @@ flatbuffer = convert()
 @expected@
 '''
 _NO_SIZE = "        size = 1"
-LIMITS = {"float16": 1e-4, "dynamic": 0.05, "int8": 1.0, "int16x8": 4.0}
+LIMITS = {**{scheme: SUSPICIOUS_RELATIVE[scheme] for scheme in ("float16", "dynamic")}, **SUSPICIOUS_STEPS}
 """From where the campaign looks at a difference between kernels (`fuzzer.oracles.value`): quantisation steps
 for the integer schemes, else a part of the largest value of the channel."""
-RELATIVE = {"int8": 0.02, "int16x8": 1e-3}
+RELATIVE = {scheme: SUSPICIOUS_RELATIVE[scheme] for scheme in SUSPICIOUS_STEPS}
 
 
 def fitted(template: str, case: Case) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from fuzzer.case import RUNTIMES, Case
 from fuzzer.oracles.confirm.tolerance import EAGER
-from fuzzer.oracles.confirm.truth import jumps
+from fuzzer.oracles.confirm.truth import FACTOR, jumps
 from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
 from fuzzer.reproducer import metamorphic_text
 from fuzzer.reproducer.model_error_text import shown_against_model
@@ -25,8 +25,6 @@ _SIMPLE_BOUND_FROM = 1e3
 is at least two roundings, 2.4e-7 of it, so 1,000 bounds are 2.4e-4 of it, and eight short bounds are 8e-5."""
 
 
-FACTOR = 8
-"""Bounds from which a difference from the float64 truth is a defect."""
 _LEAST_SHARE = 1e-3
 """Of the error that was found: the tolerance is no smaller, for where the bound is next to nothing."""
 

@@ -11,12 +11,13 @@ import ast
 from collections.abc import Sequence
 
 from fuzzer.case import Case
+from fuzzer.oracles.confirm.truth import FACTOR
 from fuzzer.oracles.verdict import Kind, Stage, Verdict
 from fuzzer.reproducer import death_text, error_text, layout, metamorphic_text, plain_text, rewrite_text, run_text
 from fuzzer.reproducer.kernel_text import LIMITS, between_kernels
 from fuzzer.reproducer.model_error_text import against_model, limit
 from fuzzer.reproducer.model_text import ModelText, convert
-from fuzzer.reproducer.plan import ERRORS, FACTOR, SIGNATURE, Plan
+from fuzzer.reproducer.plan import ERRORS, SIGNATURE, Plan
 from fuzzer.reproducer.road_text import decorated
 from fuzzer.reproducer.tensors import Tensors, samples, weights
 from fuzzer.reproducer.tidy import tidy
@@ -165,7 +166,7 @@ def _compared(plan: Plan) -> list[str]:
     if plan.tolerance is not None:
         return by_tolerance(plan, plan.tolerance)
     if plan.truth:
-        bar = plan.element.tolerance if plan.element is not None else float(FACTOR)
+        bar = plan.element.tolerance if plan.element is not None else FACTOR
     else:
         bar = limit(plan.verdict.evidence) if plan.modelled else LIMITS.get(case.conversion.judged, 0.0)
     bar = 0.0 if plan.verdict.kind is Kind.NAN_PROPAGATION else bar

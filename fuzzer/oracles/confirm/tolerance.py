@@ -16,15 +16,16 @@ from fuzzer.build import Array
 from fuzzer.case import RUNTIMES
 from fuzzer.execute.record import CaseRun
 from fuzzer.oracles.divergence import EAGER, REFERENCE_RUNTIME, step_of
+from fuzzer.oracles.value import SUSPICIOUS_RELATIVE, SUSPICIOUS_STEPS
 from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP, TOLERANCE, Kind, Verdict
 
 __all__ = ["EAGER", "of_quantised", "told"]
 
 CLEAR = 2.0
 """How many tolerances every wrong runtime has to be off."""
-STEPS = {"int8": 1.5, "int16x8": 4.5}
+STEPS = {scheme: steps + 0.5 for scheme, steps in SUSPICIOUS_STEPS.items()}
 """Quantisation steps between kernels: half a step more than the oracles pass over (`fuzzer.oracles.value`)."""
-PARTS = {"dynamic": 0.05, "float16": 1e-4}
+PARTS = {scheme: SUSPICIOUS_RELATIVE[scheme] for scheme in ("dynamic", "float16")}
 """Parts of the largest value of an output, as `fuzzer.oracles.value` passes over them."""
 
 
