@@ -5,6 +5,7 @@ That is what lets a screen give every row of a small terminal to what matters mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -14,6 +15,8 @@ from fuzzer.screen.text import one_line
 Lines = list[Text]
 Part = str | tuple[str, str]
 """A piece of a line, with a style or without."""
+_DEEP_PATH = re.compile(r"(?<!\S)/(?:[^/\s]+/)+([^/\s]+/[^/\s]+)")
+"""An absolute path of three parts and more; the last two say which file is meant."""
 
 
 def line(*parts: Part, style: str = "") -> Text:
@@ -68,19 +71,29 @@ def beside(left: Lines, right: Lines, left_width: int, gap: str = " │ ") -> Li
 
 
 def wrapped(text: str, width: int, rows: int, style: str) -> Lines:
-    """A sentence over at most `rows` full-width lines; the last one is cut."""
-    # A word that is too long, a path say, is broken rather than cut.
-    words = [w[i : i + width] for w in one_line(text).split(" ") for i in range(0, max(1, len(w)), max(1, width))]
-    result: list[str] = [""]
-    for word in words:
-        if len(result) < rows and result[-1] and len(result[-1]) + 1 + len(word) > width:
-            result.append(word)
-        else:
-            result[-1] = f"{result[-1]} {word}".strip()
+    """A sentence over at most `rows` full-width lines; a long one loses the front of its paths, then its end."""
+    text = one_line(text)
+    result = _broken(text, width)
+    if len(result) > rows:
+        result = _broken(_DEEP_PATH.sub(r"…/\1", text), width)
+    if len(result) > rows:
+        result = [*result[: rows - 1], " ".join(result[rows - 1 :])]
     lines = [cut(line(row, style=style), width) for row in result]
     for row in lines:
         row.pad_right(max(0, width - row.cell_len))
     return lines
+
+
+def _broken(text: str, width: int) -> list[str]:
+    # A word that is too long, a path say, is broken rather than cut.
+    words = [w[i : i + width] for w in text.split(" ") for i in range(0, max(1, len(w)), max(1, width))]
+    result: list[str] = [""]
+    for word in words:
+        if result[-1] and len(result[-1]) + 1 + len(word) > width:
+            result.append(word)
+        else:
+            result[-1] = f"{result[-1]} {word}".strip()
+    return result
 
 
 def joined(block: Lines) -> Text:

@@ -177,9 +177,10 @@ def test_search(source: DemoSource) -> None:
 
 
 async def until(pilot: Pilot[None], text: str) -> None:
+    """Waits for words on the screen, however the lines break."""
     for _ in range(200):
         await pilot.pause(0.05)
-        if text in screen(pilot):
+        if text in " ".join(screen(pilot).split()):
             return
     raise AssertionError(f"{text!r} never came:\n{screen(pilot)}")
 

@@ -134,8 +134,9 @@ def test_an_outcome_is_said_once_and_a_report_only_on_its_page(source: DemoSourc
 
     async def steps(pilot: Pilot[None], source: DemoSource) -> None:
         await press(pilot, "r", "o")
-        await until(pilot, "### Issue type")
+        await until(pilot, "report done: ")  # the sentence of the replay has left the head
         await press(pilot, "6")
+        await until(pilot, "page 2 shows it")
         shown = screen(pilot)
         assert shown.count("gone: nothing to see") == 1 and "loading" in shown
         assert "page 2 shows it" in shown and "### Issue type" not in shown
