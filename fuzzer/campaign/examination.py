@@ -103,6 +103,11 @@ class Examination:
         """How many of the suspicions that wait look like known findings."""
         return self._waiting.alike
 
+    @property
+    def set_aside(self) -> int:
+        """How many suspicions wait for those before them, which promise the same, to be examined."""
+        return self._waiting.set_aside
+
     # --- the threads ------------------------------------------------------------------------------------
 
     def _employ(self, count: int) -> None:

@@ -129,7 +129,7 @@ class Snapshot:
     alike: int = 0
     """Of those that are pending, the ones that look like known findings."""
     set_aside: int = 0
-    """Suspicions that were not examined, because enough others like them wait."""
+    """Suspicions that others like them stand for: examined once nothing else waits."""
     dismissed: int = 0
     """Suspicions that confirmation found to be no defect."""
     examining: str = ""

@@ -94,7 +94,6 @@ class Supervisor:
         self._pending_at = -_PENDING_S
         self._pending_count = 0
         self._alike_count = 0
-        self._set_aside = 0
         self._corpus_size = 0
         self._examination: Examination | None = None
         self._index_stale = True
@@ -329,7 +328,6 @@ class Supervisor:
         while not examination.outcomes.empty():
             outcome = examination.outcomes.get()
             self.statistics.dismissed += outcome.what == "dismissed"
-            self._set_aside += outcome.what == "alike"
             if outcome.unjudged:
                 self.statistics.health.take_unjudged(outcome.unjudged)
             if outcome.what == "new" and outcome.finding is not None:
@@ -387,7 +385,7 @@ class Supervisor:
             corpus=self._corpus_size,
             pending=self._pending(),
             alike=self._alike_count,
-            set_aside=self._set_aside,
+            set_aside=examination.set_aside if examination else 0,
             examining=examination.activity if examination else "",
             examined=examination.clock.totals() if examination else {},
             newest=self._newest,

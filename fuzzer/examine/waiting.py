@@ -1,11 +1,11 @@
 """What waits in the inbox, in memory: which suspicion goes next, and which need no look at all.
 
 The inbox is read by name: each file is opened once, when it is new, and again when it is taken. What brings nothing new
-is counted at once and its file taken away, so that a night's suspicions stay a few thousand files:
+is counted at once and its file leaves the inbox, so that a night's suspicions stay a few thousand files:
 
 - a verdict that names its defect, and enough of its like ended under one title: counted there (`Ledger.recognised`);
 - `KEPT` others wait for each of its facets: journalled as `alike`, under the finding that accounts for a facet where
-  one does. No facet is lost that way: whatever such a suspicion promised, others that promise it wait.
+  one does, and set aside (`fuzzer.examine.aside`) until nothing else waits.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from fuzzer.errors import CaseError
+from fuzzer.examine.aside import Aside
 from fuzzer.examine.facets import facets_of, names_itself
 from fuzzer.examine.ledger import Ledger
 from fuzzer.findings import inbox
@@ -84,6 +85,7 @@ class Waiting:
         self._counted: list[Known] = []
         self._store = store
         self._folder = store.folder / inbox.FOLDER
+        self._aside = Aside(self._folder)
         self._ledger = ledger
         self._clock = clock
         self._kept = kept
@@ -126,6 +128,8 @@ class Waiting:
         self._bring_back()
         while True:
             entry = self._pop()
+            if entry is None and not self._unread and self._fetch():
+                entry = self._pop()
             if entry is None:
                 return None
             try:
@@ -167,6 +171,26 @@ class Waiting:
         """
         with self._lock:
             self._put_off.append((self._let_go(name), claimed))
+
+    def _fetch(self) -> bool:
+        """Takes up again what was set aside; false where nothing came."""
+
+        def wanted(name: str, suspicion: Suspicion) -> bool:
+            facets = facets_of(suspicion)
+            return name not in self._entries and (not facets or min(self._facets[f] for f in facets) < self._kept)
+
+        came = False
+        for name, suspicion in self._aside.bring_back(wanted, self._give_up):
+            entry = self._enter(name, suspicion)
+            came = True
+            try:
+                recognised = self._recognise(entry)
+            except OSError:
+                self._add(entry)
+                raise
+            if not recognised:
+                self._add(entry)
+        return came
 
     def _bring_back(self) -> None:
         put_off, self._put_off = self._put_off, []
@@ -231,12 +255,17 @@ class Waiting:
         return self._alike
 
     @property
+    def set_aside(self) -> int:
+        """How many were set aside, in earlier campaigns too, and have not come back."""
+        return len(self._aside)
+
+    @property
     def idle(self) -> bool:
-        """Whether nothing waits, in hand or not; looks at the folder."""
+        """Whether nothing waits, in hand, aside or not; looks at the folder."""
         with self._lock:
             self._next_look = 0.0
             self._refresh()
-            return not self._entries and not self._unread
+            return not self._entries and not self._unread and not self._aside
 
     # --- the order --------------------------------------------------------------------------------------
 
@@ -305,14 +334,7 @@ class Waiting:
         except CaseError as broken:
             self._give_up(name, broken)
             return
-        verdict = suspicion.verdict
-        kind = verdict.kind if verdict is not None else None
-        framed = verdict is not None and bool(verdict.evidence.get(FRAME))
-        ops = frozenset(node.op for node in suspicion.case.model.nodes)
-        runtime = verdict.runtime if verdict is not None else ""
-        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed, runtime)
-        self._entries[name] = entry
-        self._facets.update(entry.facets)
+        entry = self._enter(name, suspicion)
         try:
             counted = self._recognise(entry) or self._surplus(entry)
         except OSError:
@@ -321,6 +343,18 @@ class Waiting:
         if not counted:
             self._add(entry)
 
+    def _enter(self, name: str, suspicion: Suspicion) -> _Entry:
+        """Takes down what is kept of a suspicion; it is in no group yet."""
+        verdict = suspicion.verdict
+        kind = verdict.kind if verdict is not None else None
+        framed = verdict is not None and bool(verdict.evidence.get(FRAME))
+        ops = frozenset(node.op for node in suspicion.case.model.nodes)
+        runtime = verdict.runtime if verdict is not None else ""
+        entry = _Entry(suspicion.found, name, kind, facets_of(suspicion), ops, framed, runtime)
+        self._entries[name] = entry
+        self._facets.update(entry.facets)
+        return entry
+
     def _recognise(self, entry: _Entry) -> bool:
         """Counts a suspicion whose verdict names a known defect; false where it may be new."""
         known = self._ledger.recognised(entry.kind, entry.facets, entry.ops, entry.framed, entry.runtime)
@@ -328,22 +362,22 @@ class Waiting:
             return False
         stamp = _stamp()
         self._store.seen(known.id, entry.case, stamp)
-        self._take_away(entry, Known("seen", self._ledger.count(known, stamp, 0.0), "recognised without running it"))
+        counted = self._ledger.count(known, stamp, 0.0)
+        self._counted.append(Known("seen", counted, "recognised without running it"))
+        self._forget(entry)
+        (self._folder / entry.name).unlink(missing_ok=True)
         return True
 
     def _surplus(self, entry: _Entry) -> bool:
-        """Counts a suspicion when enough others wait for each of its facets."""
+        """Sets a suspicion aside when enough others wait for each of its facets."""
         if not entry.facets or any(self._facets[facet] <= self._kept for facet in entry.facets):
             return False
         known = self._ledger.explainer(entry.facets)
         self._store.alike(known.id if known is not None else "", entry.case, entry.facets, _stamp())
-        self._take_away(entry, Known("alike", known, "others like it wait"))
-        return True
-
-    def _take_away(self, entry: _Entry, known: Known) -> None:
-        self._counted.append(known)
+        self._counted.append(Known("alike", known, "others like it wait"))
         self._forget(entry)
-        (self._folder / entry.name).unlink(missing_ok=True)
+        self._aside.put(entry.name)
+        return True
 
     def _forget(self, entry: _Entry) -> None:
         if self._entries.pop(entry.name, None) is not None:

@@ -20,6 +20,8 @@ from fuzzer.errors import CaseError
 from fuzzer.oracles.verdict import Verdict
 
 FOLDER = "inbox"
+ASIDE = "aside"
+"""The folder in the inbox of what others stand for that wait (`fuzzer.examine.aside`)."""
 
 
 @dataclass(frozen=True)

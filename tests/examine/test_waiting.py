@@ -79,7 +79,10 @@ class Desk:
         return out
 
     def files(self) -> list[str]:
-        return sorted(os.listdir(self.store.folder / inbox.FOLDER))  # noqa: PTH208
+        return sorted(e.name for e in os.scandir(self.store.folder / inbox.FOLDER) if e.is_file())
+
+    def aside(self) -> list[str]:
+        return sorted(p.name for p in (self.store.folder / inbox.FOLDER / inbox.ASIDE).glob("*"))
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [e for e in self.store.journal.read().events if e["event"] == event]
@@ -183,6 +186,48 @@ def test_what_enough_others_promise_is_set_aside_and_no_facet_is_lost(desk: Desk
     assert sum(n for facet, n in facets.items() if facet.endswith("|RARE")) == 2
     assert all(n >= KEPT for facet, n in facets.items() if not facet.endswith("|RARE"))
     assert {known.what for known in desk.waiting.take_counted()} == {"alike"}
+    assert len(desk.aside()) == len(set_aside) == desk.waiting.set_aside
+    assert {name.partition("-")[0] for name in desk.aside()} == {event["case"] for event in set_aside}
+
+
+def test_what_was_set_aside_is_examined_once_nothing_else_waits(desk: Desk) -> None:
+    given = [suspicion(n, value("ADD", "MUL")) for n in range(20)]
+    desk.put(*given)
+    taken = desk.waiting.take()
+    assert taken is not None and desk.waiting.set_aside and not desk.waiting.idle
+    desk.waiting.leave(taken[0], again=True)
+    desk.start()  # the next campaign in the folder
+    assert desk.waiting.set_aside == len(desk.aside()) > 0
+    desk.put(suspicion(30, value("SUB")))
+    examined = [one.case.id for one in desk.take_all()]
+    assert Counter(examined) == Counter(one.case.id for one in [*given, suspicion(30, None)])
+    assert examined.index(suspicion(30, None).case.id) < len(given) - len(desk.events("alike"))
+    assert desk.waiting.idle and desk.aside() == desk.files() == [] and desk.waiting.set_aside == 0
+
+
+def test_what_was_set_aside_may_be_known_by_the_time_it_comes_back(desk: Desk) -> None:
+    key = key_of(ERROR, CASES[0].conversion.scheme)
+    desk.put(*(suspicion(n, ERROR) for n in range(20)))
+    first = desk.waiting.take()
+    assert first is not None and desk.waiting.set_aside
+    known = finding("allocate-error: planted", kind="allocate-error", ops=(), blame="", key=key, count=SURE)
+    desk.store.add(known, fill())
+    desk.ledger.remember(known)
+    desk.ledger.account(facets_of(first[1]), known.id)
+    desk.ledger.account(facets_of(first[1]), known.id)
+    desk.waiting.done(first[0])
+    assert desk.take_all() == [] and desk.waiting.idle and desk.aside() == []
+    assert len(desk.events("seen")) == 19
+
+
+def test_a_broken_file_set_aside_is_told_and_left_alone(desk: Desk) -> None:
+    folder = desk.store.folder / inbox.FOLDER / inbox.ASIDE
+    folder.mkdir(parents=True)
+    (folder / "half.json").write_text("{")
+    desk.start()
+    assert desk.waiting.take() is None and desk.waiting.idle
+    (told,) = desk.waiting.take_broken()
+    assert "aside/half.json is left alone" in told and desk.aside() == ["half.json"]
 
 
 def test_what_was_learnt_outlives_the_campaign(desk: Desk) -> None:
