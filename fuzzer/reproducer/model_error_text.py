@@ -11,7 +11,7 @@ from typing import Any
 from fuzzer.case import Case
 from fuzzer.oracles.verdict import MODEL_ERROR, NOISE, STEP
 from fuzzer.reproducer import layout, run_text
-from fuzzer.reproducer.kernel_text import fitted
+from fuzzer.reproducer.judge_text import judged, worst
 from fuzzer.reproducer.run_text import fill
 from fuzzer.reproducer.truth_text import evaluate, own_dtype
 
@@ -27,33 +27,13 @@ def real(output, value):
     value = value.astype(np.float64)
     return (value - zero_point) * scale if scale else value
 '''
-_JUDGE = '''
-
-def judge(name, outputs):
-    """Prints what differs most from TensorFlow, in parts of the output's largest value."""
-    worst = (-1.0, 0, (), 0.0)
-    for o, (y, v) in enumerate(zip(outputs, expected)):
-@guard@        y = real(@output@, y)
-        v = v.astype(np.float64)
-        fine = np.isfinite(y) & np.isfinite(v)
-        apart = np.where(fine, np.abs(y - v), 0.0) / max(largest[@output@], @step@)
-        at = tuple(map(int, np.unravel_index(np.argmax(apart), apart.shape)))
-        worst = max(worst, (float(apart[at]), o, at, float(y[at])))
-    apart, o, at, got = worst
-    want = float(expected[o][at])
-    print(f"{name:12} {want:14.8g} {got:14.8g} {apart:12.4g}   {o}, {at}")
-    return apart
-
-
-flatbuffer = convert()
-expected = [y for inputs in samples for y in evaluate(inputs, @dtype@)]
-sizes = [np.abs(np.nan_to_num(y.astype(np.float64), posinf=0, neginf=0)) for y in expected]
-largest = [max(size.max(initial=0) for size in sizes[o::@count@]) for o in range(@count@)]
-print("Rounding accounts for about @noise@ of the largest value; @error@ was found.")
-print(f"{'':12} {'TensorFlow':>14} {'actual':>14} {'difference':>12}   result, index")
-'''
-
-
+_FURTHEST = "Prints what differs most from TensorFlow, in parts of the output's largest value."
+_APART = """fine = np.isfinite(y) & np.isfinite(v)
+apart = np.where(fine, np.abs(y - v), 0.0) / max(largest[@output@], @step@)"""
+_EXPECTED = """expected = [y.astype(np.float64) for inputs in samples for y in evaluate(inputs, @dtype@)]
+sizes = [np.abs(np.nan_to_num(y, posinf=0, neginf=0)) for y in expected]
+@sizes@
+print("Rounding accounts for about @noise@ of the largest value; @error@ was found.")"""
 _SIZES = "largest = [max(size.max(initial=0) for size in sizes[o::@count@]) for o in range(@count@)]"
 _ONE_SIZE = "largest = [max(size.max(initial=0) for size in sizes)]"
 
@@ -79,15 +59,21 @@ def against_model(case: Case, evidence: Mapping[str, Any]) -> list[str]:
     count = len(case.model.outputs)
     error, noise = (f"{float(evidence[key]):.2g}" for key in (MODEL_ERROR, NOISE))
     own = own_dtype(case)
-    judge = _JUDGE if count > 1 else _JUDGE.replace(_SIZES, _ONE_SIZE)
-    values = {
-        "count": count,
-        "output": f"o % {count}" if count > 1 else "0",
-        "step": f"{float(evidence.get(STEP, 1e-30)):.3g}",
-        "dtype": layout.string(own) if own else "None",
-    }
+    output = f"o % {count}" if count > 1 else "0"
+    each = "o, y in enumerate(outputs)" if count > 1 else "y in outputs"
+    judge = worst(case, _FURTHEST, _APART, first=f"outputs = [real({output}, y) for {each}]")
     return [
         *evaluate(case, False),
         *fill(_REAL, details="\n".join(made)),
-        *fill(fitted(judge, case), noise=noise, error=error, **values),
+        *judged(
+            judge,
+            _EXPECTED.replace("@sizes@", _SIZES if count > 1 else _ONE_SIZE),
+            "TensorFlow|actual|difference",
+            count=count,
+            output=output,
+            step=f"{float(evidence.get(STEP, 1e-30)):.3g}",
+            dtype=layout.string(own) if own else "None",
+            noise=noise,
+            error=error,
+        ),
     ]

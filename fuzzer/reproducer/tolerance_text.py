@@ -12,7 +12,7 @@ from fuzzer.case import RUNTIMES, Case
 from fuzzer.oracles.confirm.tolerance import EAGER
 from fuzzer.oracles.verdict import TOLERANCE, Kind, Verdict
 from fuzzer.reproducer import layout, run_text
-from fuzzer.reproducer.kernel_text import fitted
+from fuzzer.reproducer.judge_text import judged, worst
 from fuzzer.reproducer.road_text import decorated, reference_call
 from fuzzer.reproducer.run_text import fill
 
@@ -103,27 +103,9 @@ def _eager(case: Case) -> str:
 
 # --- several samples or outputs ---------------------------------------------------------------------------
 
-_JUDGE = '''
-
-def judge(runtime, outputs):
-    """Prints the element that is furthest from what is expected, and returns how far@unit@."""
-    worst = (-1.0, 0, ())
-    for o, (y, v) in enumerate(zip(outputs, expected)):
-@guard@        y, v = y.astype(np.float64), v.astype(np.float64)
-        apart = np.where(np.isfinite(v), np.nan_to_num(np.abs(y - v), nan=np.inf), 0.0)
-@divided@        at = tuple(map(int, np.unravel_index(np.argmax(apart), apart.shape)))
-        worst = max(worst, (float(apart[at]), o, at))
-    apart, o, at = worst
-    want, got = expected[o][at], outputs[o][at]
-    print(f"{runtime:12} {want:14.8g} {got:14.8g} {apart:12.3g}   {o}, {at}")
-    return apart
-
-
-flatbuffer = convert()
-@expected@
-@tolerance@
-print(f"{'':12} {'expected':>14} {'actual':>14} {'@head@':>12}   result, index")
-'''
+_APART = """y, v = y.astype(np.float64), v.astype(np.float64)
+apart = np.where(np.isfinite(v), np.nan_to_num(np.abs(y - v), nan=np.inf), 0.0)"""
+_UNIT = ", in tolerances"
 _EAGER_ALONE = "expected = [y.numpy()@number@ for y in tf.nest.flatten(@call@)]"
 _EAGER = """expected = []
 for inputs in samples:
@@ -137,11 +119,8 @@ def _of_many(case: Case, tolerance: Tolerance, lines: list[str]) -> list[str]:
         bools = any(t.dtype == "bool" for t in case.model.output_types)
         template = _EAGER_ALONE if run_text.alone(case) else _EAGER
         expected = template.replace("@number@", " * 1" if bools else "").replace("@call@", _eager(case))
-    return fill(
-        fitted(_JUDGE, case),
-        unit="" if count == 1 else ", in tolerances",
-        divided="" if count == 1 else f"        apart /= TOLERANCE[o % {count}]\n",
-        head="error" if count == 1 else "tolerances",
-        expected=expected,
-        tolerance="\n".join(lines),
-    )
+    one = count == 1
+    what = f"Prints the element that is furthest from what is expected, and returns how far{'' if one else _UNIT}."
+    measured = _APART if one else f"{_APART}\napart /= TOLERANCE[o % {count}]"
+    begun = "\n".join([expected, *lines])
+    return judged(worst(case, what, measured), begun, f"expected|actual|{'error' if one else 'tolerances'}")

@@ -16,7 +16,7 @@ from fuzzer.oracles.confirm.truth import (
 )
 from fuzzer.oracles.verdict import SPECIAL_OPERANDS, Kind, Verdict
 from fuzzer.reproducer import layout
-from fuzzer.reproducer.kernel_text import fitted
+from fuzzer.reproducer.judge_text import count, judged, worst
 from fuzzer.reproducer.model_text import needs_real
 from fuzzer.reproducer.run_text import fill
 
@@ -76,30 +76,10 @@ def truth_and_bounds(inputs):
         bounds.append(np.maximum(m, 0.25 * mean) + 2 * rounding * largest)
     return truth, bounds
 '''
-_JUDGE_TRUTH = '''
-
-def judge(name, outputs):
-    """Prints the element that is furthest off, in bounds, and returns how many."""
-    worst = (-1.0, 0, ())
-    for o, (y, v, bound) in enumerate(zip(outputs, truth, bounds)):
-@guard@        sound = np.isfinite(y) & np.isfinite(v) & np.isfinite(bound)
-        error = np.where(sound, np.abs(y.astype(np.float64) - v), 0.0)
-        ratio = np.where(sound, error / np.maximum(bound, 1e-30), 0.0)
-        at = tuple(map(int, np.unravel_index(np.argmax(ratio), ratio.shape)))
-        worst = max(worst, (float(ratio[at]), o, at))
-    ratio, o, at = worst
-    want, got = truth[o][at], outputs[o][at]
-    print(f"{name:12} {want:14.8g} {got:14.8g} {ratio:12.3g}   {o}, {at}")
-    return ratio
-'''
-_TRUTH = """
-
-flatbuffer = convert()
-@bounds@
-@plain@
-print(f"{'':12} {'expected':>14} {'actual':>14} {'in bounds':>12}   result, index")
-judge("TensorFlow", tensorflow)
-"""
+_FURTHEST = "Prints the element that is furthest off, in bounds, and returns how many."
+_IN_BOUNDS = """sound = np.isfinite(y) & np.isfinite(v) & np.isfinite(bound)
+error = np.where(sound, np.abs(y.astype(np.float64) - v), 0.0)
+apart = np.where(sound, error / np.maximum(bound, 1e-30), 0.0)"""
 _SIMPLE_BOUNDS = """truth = [y for inputs in samples for y in evaluate(inputs, "float64")]"""
 _FULL_BOUNDS = """truth, bounds = [], []
 for inputs in samples:
@@ -156,19 +136,20 @@ def against_truth(case: Case, verdict: Verdict, tracked: bool) -> list[str]:
     plain = f"tensorflow = [y for inputs in samples for y in evaluate(inputs, {dtype})]"
     if verdict.kind is Kind.NAN_PROPAGATION:
         if verdict.evidence.get(SPECIAL_OPERANDS):
-            return [*evaluate(case, False), *fill(_PROPAGATION, plain=plain)]
-        return [*evaluate(case, False), *fill(_NAN_TRUTH, plain=plain, truth=_SIMPLE_BOUNDS)]
+            return [*evaluate(case, False), *judged(_propagation(case), plain)]
+        return [*evaluate(case, False), *judged(_not_finite(case), f"{_SIMPLE_BOUNDS}\n{plain}")]
     integers = any(t.dtype.startswith(("int", "uint", "bool", "string")) for t in case.model.output_types)
     if tracked:
         functions, bounds = _motion(case, dtype), _FULL_BOUNDS
     else:
         functions, bounds = fill(_BOUND.replace("@exact@", _EXACT if integers else "")), _SIMPLE_BOUNDS
         plain += "\nbounds = [bounds_of(y, v) for y, v in zip(tensorflow, truth)]"
+    judge = worst(case, _FURTHEST, _IN_BOUNDS, "truth", ("bound", "bounds"))
     return [
         *evaluate(case, tracked),
         *functions,
-        *fill(fitted(_JUDGE_TRUTH, case)),
-        *fill(_TRUTH, bounds=bounds, plain=plain),
+        *judged(judge, f"{bounds}\n{plain}", "expected|actual|in bounds"),
+        'judge("TensorFlow", tensorflow)',
     ]
 
 
@@ -193,48 +174,28 @@ def _motion(case: Case, dtype: str) -> list[str]:
     )
 
 
-_NAN_TRUTH = '''
-
-def judge(name, outputs):
-    """Counts what is not finite where the expected value is, and far from overflow."""
-    count, example = 0, ""
-    for o, (y, t, v) in enumerate(zip(outputs, tensorflow, truth)):
-        if y.dtype.kind == "f":
-            far = np.abs(v) < np.finfo(y.dtype).max / 1e3
-            sound = np.isfinite(t) & np.isfinite(v) & far
-            for at in np.argwhere(sound & ~np.isfinite(y)):
-                at = tuple(map(int, at))
-                example = example or f"output {o} at {at}: expected {v[at]:.8g}, actual {y[at]}"
-                count += 1
-    print(f"{name:12} {count} elements not finite   {example}")
-    return count
+_NOT_FINITE = """if outputs[o].dtype.kind != "f":
+    continue
+far = np.abs(v) < np.finfo(y.dtype).max / 1e3
+odd = np.isfinite(t) & np.isfinite(v) & far & ~np.isfinite(y)"""
+_OTHERWISE = """if outputs[o].dtype.kind not in "fb":
+    continue
+if y.dtype.kind == "b":
+    odd = y != v
+else:
+    odd = np.isnan(y) != np.isnan(v)
+    odd |= (np.isinf(y) | np.isinf(v)) & (y != v) & ~np.isnan(y) & ~np.isnan(v)"""
 
 
-flatbuffer = convert()
-@truth@
-@plain@
-'''
-_PROPAGATION = '''
-
-def judge(name, outputs):
-    """Counts what is NaN, an infinity or a truth on one side and not the same on the other."""
-    count, example = 0, ""
-    for o, (y, t) in enumerate(zip(outputs, tensorflow)):
-        if y.dtype.kind not in "fb":
-            continue
-        y, t = y.astype(np.float64), t.astype(np.float64)
-        odd = np.isnan(y) != np.isnan(t)
-        odd |= (np.isinf(y) | np.isinf(t)) & (y != t) & ~np.isnan(y) & ~np.isnan(t)
-        if outputs[o].dtype.kind == "b":
-            odd = y != t
-        for at in np.argwhere(odd):
-            at = tuple(map(int, at))
-            example = example or f"output {o} at {at}: TensorFlow {t[at]}, here {y[at]}"
-            count += 1
-    print(f"{name:12} {count} elements otherwise than in TensorFlow   {example}")
-    return count
+def _not_finite(case: Case) -> str:
+    """A `judge` of results that should be finite."""
+    what = "Counts what is not finite where the expected value is, and far from overflow."
+    told = "expected {v[at]:.8g}, actual {y[at]}"
+    return count(case, what, _NOT_FINITE, "not finite", "truth", ("t", "tensorflow"), told)
 
 
-flatbuffer = convert()
-@plain@
-'''
+def _propagation(case: Case) -> str:
+    """A `judge` of NaN and infinities that go in."""
+    what = "Counts what is NaN, an infinity or a truth on one side and not the same on the other."
+    told = "TensorFlow {v[at]}, here {y[at]}"
+    return count(case, what, _OTHERWISE, "otherwise than in TensorFlow", "tensorflow", told=told)
