@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,18 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeded_signals() -> None:
+    """Lets processes that tests start heed the signals that tests send them.
+
+    `nohup ./scripts/test &` starts Python with these ignored, which every process started from there inherits; a
+    handler is not inherited. This process goes on as if it ignored them.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
