@@ -136,6 +136,8 @@ class Supervisor:
         """Recovers what an earlier campaign left, archives the corpus for a fresh start, reads features."""
         for path in sorted(self.corpus.state.glob("worker-*.slot")):
             self._recover(path)
+        with contextlib.suppress(OSError):  # litter that stays harms nobody
+            self.store.sweep()
         if self.config.fresh:
             self.corpus.archive()
         readable, unreadable = self.corpus.readable()

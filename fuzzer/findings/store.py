@@ -23,6 +23,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,10 @@ ALTERNATIVES = ".alternatives"
 """Folder of the samples of titles that were merged into another."""
 MAX_ALTERNATIVES = 8
 """Samples of other titles kept of one finding; the journal has every title."""
+_PART = ".new-"
+"""A folder that is being filled."""
+ABANDONED_S = 3600.0
+"""What was begun that long ago nobody fills any more: it takes seconds."""
 
 
 class FindingStore:
@@ -206,7 +211,7 @@ class FindingStore:
         self.journal.append("alternative", id=finding.id, finding=other.to_json())
 
     def _place(self, target: Path, fill: Callable[[Path], None]) -> None:
-        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        temporary = Path(tempfile.mkdtemp(prefix=_PART, dir=self.folder))
         try:
             fill(temporary)
             for file in temporary.iterdir():
@@ -220,6 +225,14 @@ class FindingStore:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+    def sweep(self) -> None:
+        """Removes what a killed process left half-written: its suspicion is in the inbox still. Raises `OSError`."""
+        old = time.time() - ABANDONED_S
+        for pattern in (f"{_PART}*", f"{inbox.FOLDER}/.*.tmp"):
+            for part in self.folder.glob(pattern):
+                if part.lstat().st_mtime < old:
+                    shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
 
     def _set_aside(self, target: Path) -> None:
         """Keeps a bounded number of older samples, as `older/1` and so on, inside `.older`."""

@@ -15,7 +15,7 @@ from fuzzer.errors import CaseError, UserError
 from fuzzer.findings import FindingStore, State, inbox
 from fuzzer.findings.journal import Journal, JournalRead
 from fuzzer.findings.merging import as_sample_of
-from fuzzer.findings.store import MAX_OLD_SAMPLES
+from fuzzer.findings.store import ABANDONED_S, MAX_OLD_SAMPLES
 from fuzzer.oracles import Kind
 from tests.findings.samples import FOUND, VERDICT, fill, finding, store, suspicion
 
@@ -63,6 +63,23 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         made.add(finding("one"), breaks)
     assert (made.files(finding("one").id) / "case.json").read_text() == "first"
+
+
+def test_what_a_kill_left_half_written_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    store = FindingStore(tmp_path, create=True)
+    store.add(finding("value in compare: A"), fill())
+    parts = [tmp_path / ".new-old", tmp_path / ".new-young"]
+    for part in parts:
+        part.mkdir()
+        (part / "case.json").write_text("{")
+    temporary = tmp_path / inbox.FOLDER / ".a.json.x.tmp"
+    temporary.write_text("{")
+    long_ago = time.time() - ABANDONED_S - 60
+    for path in (parts[0], temporary):
+        os.utime(path, (long_ago, long_ago))
+    store.sweep()
+    assert not parts[0].exists() and parts[1].exists() and not temporary.exists()
+    assert (tmp_path / store.findings()[0].path / "repro.py").exists()
 
 
 def test_seen_counts_and_dates(tmp_path: Path) -> None:
