@@ -136,14 +136,24 @@ class Examiner:
         if fresh:
             self.store.account(finding.id, fresh)
 
-    def adopt(self, suspicion: Suspicion) -> Outcome:
-        """Stores a case that was minimised elsewhere, whatever is known of its like."""
+    def adopt(self, suspicion: Suspicion, small: Case | None = None, complete: bool = False) -> Outcome:
+        """Stores a case that was minimised elsewhere, whatever is known of its like.
+
+        `small` is a smaller case of a suspicion that became a finding before, and is not counted once more. `complete`:
+        minimising came to its end.
+        """
         self._begun = monotonic()
-        first = self.observe(suspicion.case, suspicion.verdict, fresh=True, patient=True)
+        case = small if small is not None else suspicion.case
+        first = self.observe(case, suspicion.verdict, fresh=True, patient=True)
         if first.verdict is None:
             return Outcome("dismissed", None, first.why)
-        key = key_of(first.verdict, suspicion.case.conversion.scheme)
-        return self._settle(suspicion, first.verdict, key, lambda: True)
+        case = self._asking_the_guilty(case, first.verdict)
+        times, final, log = self._observer.repeatability(case, first.verdict)
+        if times == 0:
+            return Outcome("dismissed", None, "not repeatable")
+        key = key_of(first.verdict, case.conversion.scheme)
+        told = self._told(case, final)
+        return self._store(Sample(suspicion, case, told, key, times, complete, log, again=small is not None))
 
     # --- making a finding -------------------------------------------------------------------------------
 
@@ -215,7 +225,7 @@ class Examiner:
         with self._ledger.claim(_FILING, wait=True):
             old, finding = self._place(sample)
             if old is not None and self._is_enough(old, sample) and not unconfirmed(old):
-                return self._count(old, sample.case, "a smaller sample is known")
+                return self._seen(old, sample, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
         exit_code = self._script_exit(sample, finding.id, script)
@@ -226,17 +236,19 @@ class Examiner:
                 script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
             better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
             if old is not None and not better and self._is_enough(old, sample):
-                return self._count(old, sample.case, "a smaller sample is known")
+                return self._seen(old, sample, "a smaller sample is known")
             if old is not None and old.script_exit == saving.SHOWN != exit_code:
                 # However small: with it the finding would be off the main list, or harder to believe.
-                return self._count(old, sample.case, "the reproducer of the larger sample shows it")
+                return self._seen(old, sample, "the reproducer of the larger sample shows it")
             before = old.examined_s if old is not None else 0.0
             finding = replace(finding, script_exit=exit_code, examined_s=round(before + self._spent(), 3))
             with self._clock.stage("save"):
                 self.store.add(
-                    finding, lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer)
+                    finding,
+                    lambda folder: saving.fill_folder(folder, finding, sample, script, self._observer),
+                    counted=not sample.again,
                 )
-            finding = self._ledger.filed(finding)
+            finding = self._ledger.filed(finding, counted=not sample.again)
         return Outcome("new" if old is None else "better", finding)
 
     def _place(self, sample: Sample) -> tuple[Finding | None, Finding]:
@@ -275,6 +287,10 @@ class Examiner:
         if exits[-1] != saving.SHOWN:
             self.store.unconfirmed(id_, sample.case.id, exits, shown)
         return exits[-1]
+
+    def _seen(self, finding: Finding, sample: Sample, why: str) -> Outcome:
+        """A sample that brings nothing: its suspicion is counted, unless it was before."""
+        return Outcome("seen", finding, why) if sample.again else self._count(finding, sample.case, why)
 
     def _count(self, finding: Finding, case: Case, why: str) -> Outcome:
         seconds, stamp = self._spent(), self._stamp()

@@ -202,11 +202,14 @@ class Ledger:
                 self._by_key.setdefault(key, {})[finding.id] = None
             self._propagated.remember(finding)
 
-    def filed(self, finding: Finding) -> Finding:
-        """Takes a finding or a better sample of one into account, and returns it with what was counted meanwhile."""
+    def filed(self, finding: Finding, counted: bool = True) -> Finding:
+        """Takes a finding or a better sample of one into account, and returns it with what was counted meanwhile.
+
+        `counted`: its suspicion is one more.
+        """
         with self._lock:
             old = self._findings.get(finding.id)
-            self.remember(finding if old is None else finding.told_as(old))
+            self.remember(finding if old is None else finding.told_as(old, counted))
             return self._findings[finding.id]
 
     def merged(self, finding: Finding, other: Finding) -> Finding:

@@ -17,15 +17,16 @@ from pathlib import Path
 
 from fuzzer import __version__
 from fuzzer.campaign import versions
-from fuzzer.case import Case, pretty
+from fuzzer.case import Case, decode, pretty
 from fuzzer.disk import write_atomic, write_json
-from fuzzer.errors import UserError
+from fuzzer.errors import CaseError, UserError
 from fuzzer.examine.answering import Answering
 from fuzzer.examine.examiner import Examiner
 from fuzzer.examine.observing import Observer, is_same
 from fuzzer.examine.replay import Target, targets
 from fuzzer.execute import Executor, Zygote, ZygoteDiedError
 from fuzzer.findings import inbox
+from fuzzer.findings.finding import Finding
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import key_of
@@ -192,7 +193,7 @@ def _told(processes: _Processes, crashes: Path, target: Target, reduction: Reduc
         write_atomic(path, pretty(reduction.case))
         written = f"written to {path}"
     else:
-        written = _stored(processes, crashes, target, reduction.case)
+        written = _stored(processes, crashes, target, reduction)
     more = "" if reduction.complete else "; more may go: the same command goes on"
     return f"{target.name}: from {_measure(before)} to {_measure(after)}; {written}{more}{others}"
 
@@ -210,18 +211,27 @@ def _others(crashes: Path, reduction: Reduction) -> str:
     return f"; {len(new)} {noun} in the inbox, which a campaign examines" if new else ""
 
 
-def _stored(processes: _Processes, crashes: Path, target: Target, small: Case) -> str:
+def _stored(processes: _Processes, crashes: Path, target: Target, reduction: Reduction) -> str:
     store = FindingStore(crashes, create=True)
-    examiner = Examiner(processes.zygote, store, versions.installed(), reduce_seconds=1.0)
+    examiner = Examiner(processes.zygote, store, versions.installed())
     try:
         finding = store.at(target.name)
-        outcome = examiner.adopt(Suspicion(small, target.verdict, finding.first_seen))
+        found = Suspicion(_as_found(store, finding, target), target.verdict, finding.first_seen)
+        outcome = examiner.adopt(found, reduction.case, reduction.complete)
     finally:
         examiner.close()
     store.rebuild_index()
     if outcome.finding is None or outcome.what == "seen":
         return f"not stored: {outcome.why}"
     return f"stored as {outcome.finding.path}"
+
+
+def _as_found(store: FindingStore, finding: Finding, target: Target) -> Case:
+    """The case that a finding was found as; the one that was minimised where that is gone or damaged."""
+    try:
+        return decode((store.folder / finding.path / "case.json").read_bytes())
+    except (OSError, CaseError):
+        return target.case
 
 
 def _measure(measure: Size) -> str:

@@ -48,6 +48,8 @@ class Sample:
     complete: bool
     """Whether minimising ended by itself."""
     log: str = ""
+    again: bool = False
+    """It is another sample of a suspicion that was counted before."""
 
 
 def finding_of(sample: Sample, versions: str) -> Finding:

@@ -118,14 +118,15 @@ class Finding:
         """The same finding in another state."""
         return replace(self, state=state.value, note=note, duplicate_of=duplicate_of, marked_at=at)
 
-    def told_as(self, old: Finding) -> Finding:
+    def told_as(self, old: Finding, counted: bool = True) -> Finding:
         """A finding of a newer sample with all that was said, replayed, bisected and counted of the older one.
 
+        `counted`: the suspicion that brought it is one more.
         Whoever made the sample looked at the older one some time before: others have counted and merged since.
         """
         known = replace(
             self,
-            count=old.count + 1,
+            count=old.count + counted,
             first_seen=min(old.first_seen, self.first_seen),
             last_seen=max(old.last_seen, self.last_seen),
             examined_s=max(old.examined_s, self.examined_s),

@@ -125,7 +125,8 @@ class FindingStore:
     def _apply_finding(self, event: dict[str, object]) -> None:
         finding = _finding_of(event)
         old = self._findings.get(finding.id)
-        self._findings[finding.id] = finding if old is None else finding.told_as(old)
+        counted = event.get("counted") is not False
+        self._findings[finding.id] = finding if old is None else finding.told_as(old, counted)
 
     def _apply_accounts(self, event: dict[str, object]) -> None:
         facets = event["facets"]
@@ -195,13 +196,14 @@ class FindingStore:
 
     # --- writing ----------------------------------------------------------------------------------------
 
-    def add(self, finding: Finding, fill: Callable[[Path], None]) -> None:
+    def add(self, finding: Finding, fill: Callable[[Path], None], counted: bool = True) -> None:
         """Adds a finding, or a better sample of one. `fill` writes the files into an empty folder.
 
-        The folder appears whole or not at all, and the journal is told after it is there.
+        The folder appears whole or not at all, and the journal is told after it is there. A sample of a suspicion that
+        was counted before is not `counted` again.
         """
         self._place(self.folder / finding.path, fill)
-        self.journal.append("finding", finding=finding.to_json())
+        self.journal.append("finding", finding=finding.to_json(), **({} if counted else {"counted": False}))
 
     def add_alternative(self, finding: Finding, other: Finding, fill: Callable[[Path], None]) -> None:
         """Adds another title of a finding with its sample, of which `MAX_ALTERNATIVES` are kept; see `add`."""

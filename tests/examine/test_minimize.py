@@ -12,12 +12,15 @@ from fuzzer.build.values import samples_of
 from fuzzer.case import Case, Inference, Model, Node, Recipe, decode
 from fuzzer.cli import main
 from fuzzer.errors import UserError
-from fuzzer.examine import answering
+from fuzzer.examine import answering, saving
 from fuzzer.examine import minimize as verb
 from fuzzer.examine.answering import Answering
+from fuzzer.examine.examiner import Examiner
 from fuzzer.examine.minimize import FOLDER, minimize
 from fuzzer.examine.observing import is_same
 from fuzzer.execute import Executor, Zygote, ZygoteDiedError
+from fuzzer.findings import FindingStore
+from fuzzer.findings.inbox import Suspicion
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.reduce import Answer, size
@@ -84,6 +87,29 @@ def test_a_stopped_run_goes_on_where_it_was(
     first = asked[:2]
     assert "to 1 node," in minimize(tmp_path, str(path), 60.0, 1)
     assert not set(first) & set(asked[3:]) and len(set(asked)) == len(asked) - 1  # the third came again
+
+
+def test_a_smaller_case_of_a_finding_is_no_other_suspicion(
+    tmp_path: Path, tiny: list[Zygote], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted no more than before, still says how it was found, and is as minimised as it is."""
+    monkeypatch.setattr(saving, "run_script", lambda script: 1)
+    found = chain("sigmoid", "relu", "exp", "neg")
+    goal = Verdict(Stage.COMPARE, Kind.VALUE, "planted relu: wrong values", "tf-xnnpack")
+    zygote = verb.Zygote()
+    zygote.wait_ready()
+    examiner = Examiner(zygote.path, FindingStore(tmp_path, create=True), "v", reduce_seconds=0.0)
+    try:
+        old = examiner.examine(Suspicion(found, goal, "2026-01-01T00:00:00+00:00")).finding
+    finally:
+        examiner.close()
+        zygote.stop()
+    assert old is not None and old.nodes == 4 and not old.minimised
+    assert "stored as" in minimize(tmp_path, old.id, 60.0, 1)
+    (new,) = FindingStore(tmp_path).findings()
+    assert (new.id, new.count, new.nodes, new.minimised) == (old.id, 1, 1, True)
+    assert new.found_as == found.id and decode((tmp_path / new.path / "case.json").read_bytes()) == found
+    assert "as small as it gets" in minimize(tmp_path, old.id, 60.0, 1)
 
 
 def test_a_case_that_shows_nothing(tmp_path: Path, tiny: list[Zygote]) -> None:
