@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuzzer.oracles.verdict import Kind
 from fuzzer.reproducer import layout, run_text
-from fuzzer.reproducer.fragment import fragment
+from fuzzer.reproducer.fragment import recognition
 from fuzzer.reproducer.plan import Plan
 
 _DTYPES = {"string": "object"}
@@ -21,7 +21,7 @@ NAMES = {
 _TOLD = """except @caught@ as error:
     message = f"{type(error).__name__}: {error}"
     print("actual:  ", message)
-    if @known@ in message:
+    if @test@:
         print("The defect is there.")
         sys.exit(1)
     print("Another error than the one this script is about.")
@@ -33,7 +33,7 @@ print("The defect is gone.")
 
 def error(plan: Plan) -> list[str]:
     """An error that should not be: from the conversion, or from the interpreter."""
-    message = fragment(str(plan.verdict.evidence.get("message") or plan.verdict.message))
+    message = str(plan.verdict.evidence.get("message") or plan.verdict.message)
     runtime = NAMES.get(plan.guilty[0], plan.guilty[0])
     if plan.verdict.kind is Kind.CONVERTER_ERROR:
         expected, before, tried, caught = "the model is converted", [], ["convert()"], "Exception"
@@ -46,14 +46,15 @@ def error(plan: Plan) -> list[str]:
 
 
 def reported(message: str, expected: str, before: list[str], tried: list[str], caught: str) -> list[str]:
-    """Lines that try something and exit: 1 for an error that holds the fragment `message`, 2 for another one."""
-    known, named = layout.string(message), []
+    """Lines that try something and exit: 1 for an error that says what `message` says, 2 for another one."""
+    said, test = recognition(message)
+    known, named = layout.string(said), []
     if len(known) > _SHORT:
         known, named = "DEFECT", layout.assign("DEFECT", known)
-    told = run_text.fill(_TOLD.replace("@caught@", caught))
+    told = run_text.fill(_TOLD.replace("@caught@", caught).replace("@test@", test))
     told = [line.replace("@known@", known) if "@known@" in line else line for line in told]
-    said = f'print("expected: {expected}")'
-    return ["", "", *named, *before, said, "try:", *(f"    {line}" for line in tried), *told]
+    first = f'print("expected: {expected}")'
+    return ["", "", *named, *before, first, "try:", *(f"    {line}" for line in tried), *told]
 
 
 def to_interpreter(plan: Plan, invoke: bool, guard: list[str] | None = None) -> list[str]:

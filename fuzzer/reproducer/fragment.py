@@ -17,7 +17,22 @@ _VARIABLE = re.compile(
 """What `fuzzer.oracles.messages` takes for noise; a fragment lies between two pieces of it."""
 _ERROR_LINE = re.compile(r"error: ([^\n]+)")
 _RUNTIME_LINE = re.compile(r"[\w/\-.]+\.(?:cc|h|c):\d+ ([^\n]+)")
+_WORDLESS = re.compile(r"\s*(\w+:)?\s*")
+"""The class of an error that says nothing: the converter raises a bare `RuntimeError` now and then."""
 MAX_FRAGMENT = 100
+
+
+def recognition(message: str) -> tuple[str, str]:
+    """What a reproducer knows an error by: a text, and the test of the script's `message` with `@known@` for it.
+
+    Of an error without words the class alone is left, and any other error of that class has it too: nothing may follow.
+    """
+    wordless = _WORDLESS.fullmatch(message)
+    if wordless is not None:
+        return wordless[1] or ":", "message.strip().endswith(@known@)"
+    whole = message.strip()
+    # Numbers, or letters that are not plain: a few of those, which stay on one line however they are written.
+    return fragment(message) or whole[: MAX_FRAGMENT if whole.isascii() else 5], "@known@ in message"
 
 
 def fragment(message: str) -> str:

@@ -13,7 +13,7 @@ from fuzzer.oracles.confirm.metamorphic import FRESH
 from fuzzer.oracles.metamorphic import SUSPICIOUS, relations
 from fuzzer.oracles.verdict import Verdict
 from fuzzer.reproducer import layout, road_text, run_text
-from fuzzer.reproducer.fragment import fragment
+from fuzzer.reproducer.fragment import recognition
 from fuzzer.reproducer.model_text import ModelText, convert
 
 _ALL = "return [invoke(interpreter, inputs) for inputs in samples]"
@@ -325,15 +325,16 @@ def _compared(case: Case, verdict: Verdict) -> list[str]:
 
 
 def _raises(verdict: Verdict) -> list[str]:
+    known, test = recognition(str(verdict.evidence["message"]))
     return [
-        *layout.assign("DEFECT", layout.string(fragment(str(verdict.evidence["message"])))),
+        *layout.assign("DEFECT", layout.string(known)),
         "try:",
         "    changed(flatbuffer)",
         "except (RuntimeError, ValueError, NotImplementedError) as error:",
         '    message = f"{type(error).__name__}: {error}"',
         '    print("expected: no error")',
         '    print("actual:  ", message)',
-        "    if DEFECT in message:",
+        f"    if {test.replace('@known@', 'DEFECT')}:",
         '        print("The defect is there.")',
         "        sys.exit(1)",
         '    print("Another error than the one this script is about.")',

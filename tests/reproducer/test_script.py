@@ -368,6 +368,8 @@ HOSTILE_WORDS = [
     "if this: # that:",
     "a" * 5000,
     "@name@ @runtime@ @does@ @wrong@",
+    "\u00e9" * 90,
+    "\U0001f600" * 90,
     "",
     " ",
 ]
@@ -395,7 +397,7 @@ def test_no_word_of_a_case_becomes_code_or_leaves_its_line(word: str) -> None:
                 text,
                 text,
             )
-            for text in ("harmless", word)
+            for text in ("harmless" if word.strip() else "Wordless:", word)
         ]
         plain, hostile = map(ast.parse, made)
         assert code(plain) == code(hostile), kind
@@ -495,6 +497,33 @@ def test_a_fragment_is_fixed_text_of_the_message() -> None:
         assert fragment(message) in message
         assert normalise(fragment(message)) in said
     assert fragment("") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "raised", "code"),
+    [
+        ("RuntimeError: ", RuntimeError(), 1),
+        ("RuntimeError: ", RuntimeError("quite another error"), 2),
+        ("RuntimeError: ", ValueError(), 2),
+        ("42", RuntimeError("42 it is"), 1),
+        ("42", RuntimeError("quite another error"), 2),
+        ("", RuntimeError("quite another error"), 2),
+        ("RuntimeError: a is not b", RuntimeError("a is not b"), 1),
+    ],
+)
+def test_an_error_of_few_words_is_not_any_error(said: str, raised: Exception, code: int) -> None:
+    """The converter raises a bare RuntimeError now and then: whatever else goes wrong is not that defect."""
+    found = replace(verdict(Kind.CONVERTER_ERROR, Stage.CONVERT, ""), message=said, evidence={"message": said})
+    body = ast.parse(reproducer(image("relu"), found, "t", "v")).body
+    start = next(i for i, node in enumerate(body) if isinstance(node, ast.Try))
+    names = [node for node in body[:start] if isinstance(node, ast.Assign) and "DEFECT" in ast.unparse(node)]
+
+    def convert() -> None:
+        raise raised
+
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(ast.Module([*names, body[start]], []), "tail", "exec"), {"convert": convert, "sys": sys})  # noqa: S102
+    assert ended.value.code == code
 
 
 # --- running ----------------------------------------------------------------------------------------------
