@@ -22,11 +22,13 @@ _OPERATORS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mul
 
 
 def unparse(node: ast.AST) -> str:
-    """One line of Python, strings in double quotes where that needs no escape."""
+    """One line of Python in plain ASCII, strings in double quotes where that needs no escape."""
     text = ast.unparse(ast.fix_missing_locations(node))
     tokens = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         string = token.string
+        if token.type == tokenize.STRING and not string.isascii():
+            string = ascii(ast.literal_eval(string))
         if token.type == tokenize.STRING and string[0] == "'" and string[1] != "'" and not set(string) & {'"', "\\"}:
             string = f'"{string[1:-1]}"'
         tokens.append((token, string))
@@ -35,7 +37,7 @@ def unparse(node: ast.AST) -> str:
         if string != token.string:
             row, start = token.start
             line = lines[row - 1]
-            # Token columns count characters, as slices do; a replaced token has the same length.
+            # Token columns count characters, as slices do; what stands before a token keeps its place.
             lines[row - 1] = line[:start] + string + line[token.end[1] :]
     return "".join(lines)
 
