@@ -31,6 +31,8 @@ of a campaign's 155 titles only 5 led to more than one title, and of those that 
 SMALL_NODES = 2
 """A sample of so few nodes is not worth looking for a smaller one."""
 _OF_DEATHS = frozenset(kind.value for kind in DEATHS)
+_NAMING = frozenset(kind.value for kind in Kind if names_itself(kind))
+"""A record may be of a kind that this release does not know."""
 
 
 class Ledger:
@@ -63,7 +65,7 @@ class Ledger:
         for finding in findings:
             self.remember(finding)
             self._examined[finding.key] += finding.count
-            if names_itself(Kind(finding.kind)):  # what is confirmed of these is mostly what was suspected
+            if finding.kind in _NAMING:  # what is confirmed of these is mostly what was suspected
                 self._ended[finding.key] += finding.count
                 self._explained.add(finding.key)
         for facet, ids in self._accounts.items():

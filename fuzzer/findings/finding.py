@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+_MOST = 2**63 - 1
+"""The largest whole number of a Parquet file."""
 LOOKS_FLAKY = "it looks flaky"
 """What a replay says of a finding that its first run does not show; the screen makes it stand out."""
 
@@ -110,7 +112,7 @@ class Finding:
                 known[key] = tuple(value)
             elif kind == "float" and type(value) in (int, float):
                 known[key] = float(value)
-            elif type(value).__name__ != kind:
+            elif type(value).__name__ != kind or (kind == "int" and abs(value) > _MOST):
                 raise TypeError(f"{key} is of type {kind}")
         return Finding(**known)
 

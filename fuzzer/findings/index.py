@@ -76,4 +76,7 @@ def read_index(crashes: Path) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    """A value as the file takes it: JSON has halves of surrogate pairs, which no UTF-8 has."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from fuzzer.errors import CaseError, UserError
+from fuzzer.examine.ledger import Ledger
 from fuzzer.findings import FindingStore, State, inbox
+from fuzzer.findings.index import read_index
 from fuzzer.findings.journal import Journal, JournalRead
 from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import ABANDONED_S, MAX_OLD_SAMPLES
@@ -283,3 +285,20 @@ def test_threads_read_what_is_appended_once(tmp_path: Path, monkeypatch: pytest.
     with ThreadPoolExecutor(4) as pool:
         counts = [[f.count for f in found] for found in pool.map(lambda _: fresh.findings(), range(4))]
     assert counts == [[2]] * 4 and fresh.get(finding("a").id).count == 2
+
+
+def test_a_journal_edited_by_hand_never_stops_a_campaign_or_the_index(tmp_path: Path) -> None:
+    """Half a letter in a note, a kind that there is not, a count beyond all counts: odd, and no end of everything."""
+    written = store(tmp_path, "one", "two", "three")
+    one, two, three = written.findings()
+    journal = written.journal.path
+    lines = journal.read_text().splitlines()
+    lines = [line.replace('"kind": "value"', '"kind": "odd"') if two.id in line else line for line in lines]
+    lines = [line.replace('"count": 1,', '"count": 1' + "0" * 30 + ",") if three.id in line else line for line in lines]
+    journal.write_text("".join(f"{line}\n" for line in lines))
+    read = FindingStore(tmp_path)
+    read.mark(one.id, State.KNOWN, "caf\udce9")
+    assert {f.id for f in read.rebuild_index()} == {one.id, two.id} and read.damaged == 1
+    notes = {row["id"]: row["note"] for row in read_index(tmp_path)}
+    assert notes == {one.id: "caf?", two.id: ""}
+    assert Ledger(read.findings()).finding(two.id) is not None
