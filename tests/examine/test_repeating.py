@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from fuzzer.case import Case, Inference, Model, Node
 from fuzzer.examine import saving
 from fuzzer.examine.examiner import Examiner
-from fuzzer.execute import Zygote
+from fuzzer.examine.observing import Observer
+from fuzzer.execute import Executor, Limits, Zygote
 from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.ops import TensorType
@@ -80,3 +83,32 @@ def test_where_nothing_else_shows_it_is_called_what_it_shows(moody: Examined) ->
     examiner.observe(chain("relu", "tanh"), FIRST)  # the process is used
     outcome = examiner.examine(Suspicion(chain("relu"), FIRST, FOUND))
     assert outcome.finding is not None and "second.cc" in outcome.finding.title and outcome.finding.reproduced == 3
+
+
+@pytest.mark.parametrize(("alarms", "words"), [("ft", "first.cc"), ("fft", "first.cc"), ("ff", ""), ("", "")])
+def test_a_false_alarm_does_not_hide_what_is_said_after_it(
+    moody: Examined, monkeypatch: pytest.MonkeyPatch, alarms: str, words: str
+) -> None:
+    """Of a case that was in flight when its driver died, or of a file, no verdict is known: all of them are tried."""
+    said = {"f": replace(FIRST, message="false alarm"), "t": FIRST}
+    monkeypatch.setenv("MOODY_ALARMS", json.dumps([said[alarm].to_json() for alarm in alarms]))
+    outcome = moody("a").examine(Suspicion(chain("relu"), None, FOUND))
+    assert (outcome.finding is not None) == bool(words)
+    assert outcome.finding is None or words in outcome.finding.title
+
+
+def test_what_is_only_slow_is_no_hang_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate of a reduction is given up at the campaign's time-out; the minimal case must take much longer."""
+    monkeypatch.setenv("MOODY_ALARMS", "[]")
+    monkeypatch.setenv("MOODY_BUSY_S", "0.9")
+    zygote = Zygote("tests.examine.moody")
+    zygote.wait_ready(30.0)
+    executor = Executor(zygote.path, Limits(timeout_s=0.6))
+    observer, goal = Observer(executor), Verdict(Stage.INVOKE, Kind.HANG, "no end")
+    try:
+        impatient = observer.observe(chain("relu"), goal, fresh=True).verdict
+        assert impatient is not None and impatient.kind is Kind.HANG
+        assert observer.repeatability(chain("relu"), impatient)[0] == 0
+    finally:
+        executor.close()
+        zygote.stop()
