@@ -3,6 +3,7 @@
 MOODY names what a case of one node says in turn in fresh processes: `a`, `b`, or `-` for nothing. Every other run
 says `a`. MOODY_TURN is a file that grows by a byte a turn. MOODY_ALARMS are the verdicts of a run, as JSON; those whose
 words begin with "false" are not confirmed. MOODY_BUSY_S are seconds of CPU time that a run takes.
+With MOODY_BUG nobody can tell the values of a case.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def run(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         while time.process_time() - begun < float(os.environ.get("MOODY_BUSY_S", "0")):
             pass
         return {"verdicts": json.loads(os.environ["MOODY_ALARMS"])}
+    if request["command"] == "values" and "MOODY_BUG" in os.environ:
+        raise KeyError(os.environ["MOODY_BUG"])
     if request["command"] != "confirm":
         return {"values": {}, "saved": [], "log": ""}
     if request["verdict"]["message"].startswith("false"):

@@ -11,6 +11,7 @@ import pytest
 
 from fuzzer.case import Case, Inference, Model, Node
 from fuzzer.examine import saving
+from fuzzer.examine.answering import Answering
 from fuzzer.examine.examiner import Examiner
 from fuzzer.examine.observing import Observer
 from fuzzer.execute import Executor, Limits, Zygote
@@ -18,6 +19,7 @@ from fuzzer.findings import FindingStore, inbox
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict
+from fuzzer.reduce import Answer
 
 FOUND = "2026-01-01T00:00:00+00:00"
 FIRST = Verdict(Stage.INVOKE, Kind.INVOKE_ERROR, "first.cc the input is not ready", "tf-builtin")
@@ -83,6 +85,15 @@ def test_where_nothing_else_shows_it_is_called_what_it_shows(moody: Examined) ->
     examiner.observe(chain("relu", "tanh"), FIRST)  # the process is used
     outcome = examiner.examine(Suspicion(chain("relu"), FIRST, FOUND))
     assert outcome.finding is not None and "second.cc" in outcome.finding.title and outcome.finding.reproduced == 3
+
+
+def test_a_bug_of_ours_in_one_pass_ends_no_reduction(moody: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What raised here left the suspicion in the inbox, where each campaign tripped over it again."""
+    monkeypatch.setenv("MOODY_BUG", "planted")
+    examiner, alone = moody("a"), ("exp", "relu", "tanh")
+    monkeypatch.setattr(Answering, "__call__", lambda self, case: Answer([n.op for n in case.model.nodes] == [*alone]))
+    outcome = examiner.examine(Suspicion(chain(*alone), FIRST, FOUND))
+    assert outcome.what == "new" and outcome.finding is not None and outcome.finding.nodes == 3
 
 
 @pytest.mark.parametrize(("alarms", "words"), [("ft", "first.cc"), ("fft", "first.cc"), ("ff", ""), ("", "")])
