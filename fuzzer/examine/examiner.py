@@ -254,6 +254,7 @@ class Examiner:
     def _place(self, sample: Sample) -> tuple[Finding | None, Finding]:
         """The finding that a sample belongs to, if there is one, and the record of the sample under its title."""
         finding = saving.finding_of(sample, self.versions)
+        self._ledger.learn(self.store.findings())
         old = self._ledger.finding(finding.id) or self._ledger.twin(finding)
         if old is None:
             return None, finding

@@ -204,6 +204,13 @@ class Ledger:
                 self._by_key.setdefault(key, {})[finding.id] = None
             self._propagated.remember(finding)
 
+    def learn(self, findings: Iterable[Finding]) -> None:
+        """Takes findings into account that another process filed meanwhile: `minimize` from a screen, say."""
+        with self._lock:
+            for finding in findings:
+                if self.finding(finding.id) is None:
+                    self.remember(finding)
+
     def filed(self, finding: Finding, counted: bool = True) -> Finding:
         """Takes a finding or a better sample of one into account, and returns it with what was counted meanwhile.
 

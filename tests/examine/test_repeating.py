@@ -71,6 +71,18 @@ def test_the_title_is_of_what_was_minimised(moody: Examined, moods: str, words: 
     assert (found.nodes, found.reproduced, found.minimised) == (nodes, times, nodes == 1)
 
 
+def test_what_another_process_filed_meanwhile_is_known(moody: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A screen minimises while a campaign is at work: its smaller sample stays."""
+    campaign, screen = moody("a"), moody("a")
+    blamed = replace(FIRST, blame="RELU")  # so the title does not go by the ops that are left
+    filed = screen.examine(Suspicion(chain("relu"), blamed, FOUND)).finding
+    monkeypatch.setattr(Answering, "__call__", lambda self, case: Answer(False))
+    outcome = campaign.examine(Suspicion(chain("relu", "tanh"), blamed, FOUND))
+    assert filed is not None and outcome.what == "seen"
+    (kept,) = campaign.store.findings()
+    assert (kept.id, kept.nodes, kept.count) == (filed.id, 1, 2)
+
+
 def test_what_the_smaller_case_shows_is_handed_on(moody: Examined) -> None:
     examiner = moody("b")
     examiner.examine(Suspicion(chain("relu", "tanh"), FIRST, FOUND))
