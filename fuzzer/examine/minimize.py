@@ -46,6 +46,8 @@ def minimize(crashes: Path, what: str, seconds: float, workers: int | None = Non
     """
     (target,) = targets(crashes, what)
     is_file = Path(what).is_file()
+    if not is_file:
+        FindingStore(crashes).at(target.name)  # an older sample is none: told now, not after minutes of work
     folder = (Path(what).resolve().parent if Path(what).exists() else crashes) / FOLDER
     processes = _Processes(workers or len(os.sched_getaffinity(0)))
     try:

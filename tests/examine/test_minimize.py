@@ -112,6 +112,15 @@ def test_a_smaller_case_of_a_finding_is_no_other_suspicion(
     assert "as small as it gets" in minimize(tmp_path, old.id, 60.0, 1)
 
 
+def test_a_folder_that_is_no_finding_is_told_before_anything_runs(tmp_path: Path, tiny: list[Zygote]) -> None:
+    older = tmp_path / ".older" / "crash-1" / "1"
+    older.mkdir(parents=True)
+    (older / "minimal.json").write_bytes(chain("exp", "tanh").canonical)
+    with pytest.raises(UserError, match="no finding '1'"):
+        minimize(tmp_path, str(older), 60.0)
+    assert not tiny
+
+
 def test_a_case_that_shows_nothing(tmp_path: Path, tiny: list[Zygote]) -> None:
     path = file_of(tmp_path, chain("sigmoid", "exp"))
     with pytest.raises(UserError, match="shows nothing to keep"):
