@@ -13,7 +13,7 @@ from fuzzer.case.conversion import TFMOT
 from fuzzer.convert import optimised
 from fuzzer.errors import CaseError, UserError
 from fuzzer.examine.examiner import Examiner
-from fuzzer.examine.observing import REPEATS
+from fuzzer.examine.observing import REPEATS, ExecutorBugError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings.finding import LOOKS_FLAKY
 from fuzzer.findings.store import FindingStore
@@ -32,7 +32,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Replayed:
-    """`reproduced` (the same kind and message), `changed` (another verdict), `gone`, or `skipped` (not installed)."""
+    """`reproduced` (the same kind and message), `changed` (another verdict), `gone`, or `skipped`: it says nothing.
+
+    Skipped is what needs a package that is not installed, and what a bug of ours is in the way of.
+    """
 
     target: Target
     result: str
@@ -98,7 +101,10 @@ def replay(chosen: Sequence[Target], limits: Limits | None = None) -> Iterator[R
         with tempfile.TemporaryDirectory() as folder:
             examiner = Examiner(zygote.path, FindingStore(Path(folder), create=True), "", limits)
             for target in chosen:
-                yield _one(examiner, target)
+                try:
+                    yield _one(examiner, target)
+                except ExecutorBugError as bug:  # one finding must not hold up all others
+                    yield Replayed(target, "skipped", f"internal error: {str(bug).strip().splitlines()[-1]}")
             examiner.close()
     except ZygoteDiedError as dead:
         raise UserError(f"TensorFlow could not be loaded: {dead}") from dead

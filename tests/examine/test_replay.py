@@ -8,12 +8,16 @@ from typing import cast
 
 import pytest
 
-from fuzzer.case import pretty
+from fuzzer.case import Case, Model, Node, pretty
+from fuzzer.examine import replay as verb
 from fuzzer.examine.examiner import Examiner
 from fuzzer.examine.observing import REPEATS
 from fuzzer.examine.replay import Replayed, Target, _one, all_targets, record
+from fuzzer.execute import Zygote
 from fuzzer.findings import FindingStore
+from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Verdict
+from tests.conftest import TINY
 from tests.findings.samples import VERDICT, fill, finding, store
 from tests.strategies import drawn_case
 
@@ -69,6 +73,16 @@ def test_another_verdict_in_between_is_changed() -> None:
     result, _ = replayed([None, other, None])
     assert (result.result, result.now) == ("changed", "crash: somewhere else")
     assert replayed([None, other, None], goal=None)[0].result == "reproduced"  # any verdict will do
+
+
+def test_a_bug_of_ours_at_one_finding_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINY_DEADLY", "tanh:abort")
+    monkeypatch.setattr(verb, "Zygote", lambda: Zygote(TINY))
+    good = Case(Model((TensorType((2,), "float32"),), (Node("tanh", ("x0",)),), ("n0",)))
+    bad = replace(good, model=replace(good.model, outputs=("n7",)))  # which the executor cannot read
+    first, second = verb.replay([Target("bad", "", bad, None), Target("good", "", good, None)])
+    assert first.result == "skipped" and "internal error: " in first.now and "outputs" in first.now
+    assert second.result == "reproduced"
 
 
 @pytest.mark.parametrize(("severity", "unit", "said"), [
