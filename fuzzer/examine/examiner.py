@@ -222,14 +222,14 @@ class Examiner:
         return verdict
 
     def _store(self, sample: Sample) -> Outcome:
-        with self._ledger.claim(_FILING, wait=True):
+        with self._ledger.claim(_FILING, wait=True), self.store.filing():
             old, finding = self._place(sample)
             if old is not None and self._is_enough(old, sample) and not unconfirmed(old):
                 return self._seen(old, sample, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
         exit_code = self._script_exit(sample, finding.id, script)
-        with self._ledger.claim(_FILING, wait=True):
+        with self._ledger.claim(_FILING, wait=True), self.store.filing():
             titled = finding.title
             old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
             if finding.title != titled:

@@ -19,12 +19,14 @@ stack.txt            the native stack of a death
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,6 +197,19 @@ class FindingStore:
         return inbox.waiting(self.folder)
 
     # --- writing ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def filing(self) -> Iterator[None]:
+        """Keeps other processes from filing meanwhile: whether a sample is better holds until it is in its place.
+
+        Raises `OSError`. The kernel lets go when its holder dies.
+        """
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def add(self, finding: Finding, fill: Callable[[Path], None], counted: bool = True) -> None:
         """Adds a finding, or a better sample of one. `fill` writes the files into an empty folder.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,20 @@ def test_what_another_process_filed_meanwhile_is_known(moody: Examined, monkeypa
     assert filed is not None and outcome.what == "seen"
     (kept,) = campaign.store.findings()
     assert (kept.id, kept.nodes, kept.count) == (filed.id, 1, 2)
+
+
+def test_nothing_is_filed_while_another_process_files(moody: Examined) -> None:
+    """Between the look at the sample that is there and the new one in its place, no third sample may come."""
+    campaign, screen = moody("a"), moody("a")
+    suspicion = Suspicion(chain("relu"), FIRST, FOUND)
+    with ThreadPoolExecutor(1) as pool:
+        with screen.store.filing():
+            working = pool.submit(campaign.examine, suspicion)
+            with pytest.raises(TimeoutError):
+                working.result(timeout=4.0)
+            assert "repeating the minimal case" in campaign.doing and not screen.store.findings()
+        outcome = working.result(timeout=30.0)
+    assert outcome.what == "new" and len(screen.store.findings()) == 1
 
 
 def test_what_the_smaller_case_shows_is_handed_on(moody: Examined) -> None:
