@@ -111,9 +111,11 @@ class Examiner:
             return Outcome("dismissed", None, first.why, first.unjudged)
         explained = explained_by(suspicion, first.verdict)
         self._ledger.explain(explained)
-        suspicion = related(suspicion, first.verdict)
         key = key_of(first.verdict, scheme)
-        outcome = self._known_or_settled(suspicion, first.verdict, key, stop)
+        outcome = self._known_or_settled(related(suspicion, first.verdict), first.verdict, key, stop)
+        for verdict in first.unasked if outcome.what not in ("busy", "left") else ():
+            # Of a case that was in flight: its driver died before it could save them.
+            inbox.save(self.store.folder, replace(suspicion, verdict=verdict))
         if outcome.finding is not None:
             self._account(explained, outcome.finding)
         return outcome

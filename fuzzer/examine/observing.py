@@ -49,6 +49,8 @@ class Observation:
     """What was in the way where nobody could judge it."""
     death: Verdict | None = None
     """How the process died while confirming what is no death."""
+    unasked: tuple[Verdict, ...] = ()
+    """What else was said of a case without a goal, and nobody has tried to confirm."""
 
 
 class Observer:
@@ -91,11 +93,12 @@ class Observer:
             unjudged = str(message.get("unjudged", ""))
             return Observation(Verdict.from_json(tree) if tree else None, message["why"], unjudged=unjudged)
         seen = Observation(None, "the process came through this time")
-        for tree in message["verdicts"] if goal is None else ():
+        said = [Verdict.from_json(tree) for tree in message["verdicts"]] if goal is None else []
+        for i, verdict in enumerate(said, 1):
             # What is said first may be a false alarm beside what is none.
-            seen = self.observe(case, Verdict.from_json(tree))
+            seen = self.observe(case, verdict)
             if seen.verdict is not None:
-                break
+                return replace(seen, unasked=tuple(said[i:]))
         return seen
 
     def repeatability(self, case: Case, goal: Verdict) -> tuple[int, Verdict, str]:

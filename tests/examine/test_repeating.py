@@ -150,3 +150,13 @@ def test_what_is_only_slow_is_no_hang_in_the_end(monkeypatch: pytest.MonkeyPatch
     finally:
         executor.close()
         zygote.stop()
+
+
+def test_all_that_is_said_of_a_case_in_flight_is_examined(moody: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = replace(FIRST, message="second.cc the output is not there")
+    said = [replace(FIRST, message="false alarm"), FIRST, second]
+    monkeypatch.setenv("MOODY_ALARMS", json.dumps([verdict.to_json() for verdict in said]))
+    examiner = moody("a")
+    assert examiner.examine(Suspicion(chain("relu"), None, FOUND)).what == "new"
+    (left,) = map(inbox.load, inbox.waiting(examiner.store.folder))
+    assert (left.verdict, left.case, left.found) == (second, chain("relu"), FOUND)
