@@ -197,7 +197,10 @@ def _told(processes: _Processes, crashes: Path, target: Target, reduction: Reduc
     else:
         written = _stored(processes, crashes, target, reduction)
     more = "" if reduction.complete else "; more may go: the same command goes on"
-    return f"{target.name}: from {_measure(before)} to {_measure(after)}; {written}{more}{others}"
+    change = f"from {_measure(before)} to {_measure(after)}"
+    if _measure(before) == _measure(after):
+        change = f"the same {_measure(after)}, in plainer words"  # numbers, attributes or settings of the road
+    return f"{target.name}: {change}; {written}{more}{others}"
 
 
 def _others(crashes: Path, reduction: Reduction) -> str:

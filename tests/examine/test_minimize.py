@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,12 @@ def test_a_file_is_minimised_beside_itself_and_then_runs_nothing(
     assert [n.op for n in small.model.nodes] == ["tanh"] and not (tmp_path / "none").exists()
     assert minimize(tmp_path / "none", str(path), 60.0, workers) == said and len(tiny) == 1
     assert len(list((tmp_path / FOLDER).glob("*.jsonl"))) == 1
+
+
+def test_what_is_only_plainer_is_called_so(tmp_path: Path, tiny: list[Zygote]) -> None:
+    one = Case(Model((TensorType((1,), "float32"),), chain("tanh").model.nodes, ("n0",)))
+    said = minimize(tmp_path, str(file_of(tmp_path, replace(one, inference=Inference(threads=2)))), 60.0, 1)
+    assert "the same 1 node, 0 weight and 2 value elements, in plainer words; written to" in said
 
 
 def test_a_stopped_run_goes_on_where_it_was(
