@@ -17,6 +17,7 @@ from fuzzer.examine.observing import REPEATS, ExecutorBugError
 from fuzzer.execute import Limits, Zygote, ZygoteDiedError
 from fuzzer.findings.finding import LOOKS_FLAKY
 from fuzzer.findings.store import FindingStore
+from fuzzer.findings.titles import key_of
 from fuzzer.oracles.verdict import Verdict
 
 
@@ -32,9 +33,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Replayed:
-    """`reproduced` (the same kind and message), `changed` (another verdict), `gone`, or `skipped`: it says nothing.
+    """`reproduced`, `changed` (another verdict), `gone`, or `skipped`, which says nothing.
 
-    Skipped is what needs a package that is not installed, and what a bug of ours is in the way of.
+    Reproduced is the same kind and message at the same stage, as far as the title names one. Skipped is what needs a
+    package that is not installed, and what a bug of ours is in the way of.
     """
 
     target: Target
@@ -136,14 +138,21 @@ def _one(examiner: Examiner, target: Target) -> Replayed:
         seen = examiner.observe(target.case, goal, fresh=True, patient=True)
         if seen.verdict is None:
             why = seen.why
-        elif goal is None or (seen.verdict.kind, seen.verdict.message) == (goal.kind, goal.message):
+        elif goal is None or key_of(seen.verdict, "") == key_of(goal, ""):
             said = ", ".join(filter(None, (_how_bad(seen.verdict), _in_run(run))))
             return Replayed(target, "reproduced", said)
         else:
-            changed = f"{seen.verdict.kind.value}: {seen.verdict.message}"
+            changed = _told(seen.verdict, goal)
     if changed:
         return Replayed(target, "changed", changed)
     return Replayed(target, "gone", f"0 of {REPEATS} fresh runs showed it: {why or 'nothing to see'}")
+
+
+def _told(now: Verdict, goal: Verdict) -> str:
+    """What is seen instead; where only the words are the same, also where."""
+    if (now.kind, now.message) != (goal.kind, goal.message):
+        return f"{now.kind.value}: {now.message}"
+    return f"{now.kind.value} in {now.stage.value}: {now.message}"
 
 
 def _in_run(run: int) -> str:

@@ -16,7 +16,8 @@ from fuzzer.examine.replay import Replayed, Target, _one, all_targets, record
 from fuzzer.execute import Zygote
 from fuzzer.findings import FindingStore
 from fuzzer.ops import TensorType
-from fuzzer.oracles import Kind, Verdict
+from fuzzer.oracles import Kind, Stage, Verdict
+from fuzzer.oracles.death import FRAME, KERNEL
 from tests.conftest import TINY
 from tests.findings.samples import VERDICT, fill, finding, store
 from tests.strategies import drawn_case
@@ -72,6 +73,10 @@ def test_another_verdict_in_between_is_changed() -> None:
     other = replace(DEATH, message="somewhere else")
     result, _ = replayed([None, other, None])
     assert (result.result, result.now) == ("changed", "crash: somewhere else")
+    earlier = replace(DEATH, stage=Stage.CONVERT)
+    named = {FRAME: "tflite::Eval", KERNEL: "ADD"}  # a kernel, which calibration runs too
+    assert replayed([replace(earlier, evidence=named)], replace(DEATH, evidence=named))[0].result == "reproduced"
+    assert replayed([earlier] * 3)[0].now == f"crash in convert: {DEATH.message}"  # it dies before it gets there
     assert replayed([None, other, None], goal=None)[0].result == "reproduced"  # any verdict will do
 
 
