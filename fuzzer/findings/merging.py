@@ -21,7 +21,7 @@ from fuzzer.case import Case
 from fuzzer.findings.titles import CALIBRATED_ON, chain, finding_id, ill_typed
 from fuzzer.oracles.death import FRAME
 from fuzzer.oracles.messages import UNLISTED
-from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
+from fuzzer.oracles.verdict import DEATHS, UNSTEADY, Kind, Verdict
 
 if TYPE_CHECKING:
     from fuzzer.findings.finding import Finding
@@ -32,6 +32,7 @@ _DECLARED = (Kind.DTYPE, Kind.SHAPE, Kind.OUTPUT_COUNT)
 _CHECK = re.compile(r"([\w\-.]+\.(?:cc|h|c)):(\d+) ")
 """`file.cc:line`, as `TF_LITE_ENSURE` and its like begin (tensorflow/lite/core/c/common.h, TF_LITE_KERNEL_LOG)."""
 _OPERATOR = re.compile(r" \[\w+\]$")
+_READS_ANYTHING = re.compile(rf"(?:^| )([A-Z]\w+) (\(\w+\)): {UNSTEADY}$")
 _VERIFIED = re.compile(r"'(?:tf|tfl)\.\w+' op ")
 """What the verifier of MLIR says begins with the operator."""
 
@@ -52,7 +53,17 @@ def cause_of(verdict: Verdict, case: Case) -> str:
     if verdict.kind in DEATHS and not named:
         # No function and no operator is named: the ops that are left tell, and who died of them.
         return _joined(verdict.kind.value, verdict.stage.value, verdict.message, verdict.runtime, chain(case))
-    return ""
+    return _unsteady(verdict)
+
+
+def _unsteady(verdict: Verdict) -> str:
+    """The operator, of a type, that reads memory nobody wrote.
+
+    Which oracle notices that (wrong values, a relation between interpreters) and under which kernels is chance.
+    """
+    found = _READS_ANYTHING.search(verdict.message)
+    named = found is not None and verdict.blame.partition(" ")[0] == found[1]
+    return _joined("unsteady", f"{found[1]} {found[2]}") if found is not None and named else ""
 
 
 def _failed_check(verdict: Verdict) -> str:

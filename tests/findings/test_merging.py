@@ -15,7 +15,9 @@ from fuzzer.findings.merging import as_sample_of, cause_of, twin_of
 from fuzzer.findings.store import ALTERNATIVES, MAX_ALTERNATIVES
 from fuzzer.findings.titles import finding_id, folder_name, title_of
 from fuzzer.oracles import Kind, Stage, Verdict
+from fuzzer.oracles.confirm.metamorphic import FRESH_DIFFER
 from fuzzer.oracles.death import FRAME
+from fuzzer.oracles.verdict import UNSTEADY
 from tests.findings.samples import fill, finding
 from tests.strategies import drawn_case
 
@@ -51,6 +53,20 @@ def test_a_check_of_a_kernel_is_one_defect_in_every_stage_that_prepares_it() -> 
     assert same((allocate, CASE), (invoke, CASE)) and same((allocate, CASE), (convert, INT8))
     moved = replace(invoke, evidence={"message": RAW.replace(":68 ", ":71 ")})
     assert not same((allocate, CASE), (moved, CASE)), "another line is another check"
+
+
+def test_memory_that_nobody_wrote_is_one_defect_of_its_operator_and_type() -> None:
+    """Seen in one night: MUL (uint8) once by its wrong values and once as a relation that does not hold."""
+    value = Verdict(Stage.COMPARE, Kind.VALUE, f"MUL (uint8): {UNSTEADY}", "tf-xnnpack", blame="MUL")
+    relation = replace(value, kind=Kind.METAMORPHIC, message=f"litert MUL (uint8): {FRESH_DIFFER}", runtime="litert")
+    assert same((value, CASE), (relation, OTHER))
+    assert not same((value, CASE), (replace(relation, message=f"litert MUL (int8): {FRESH_DIFFER}"), OTHER))
+    ones = replace(relation, message=f"litert SUM (uint8): {FRESH_DIFFER}", blame="SUM")
+    assert not same((value, CASE), (ones, OTHER))
+    unnamed = replace(relation, message=f"litert: {FRESH_DIFFER}", blame="")
+    assert cause_of(unnamed, CASE) == "" and not same((value, CASE), (unnamed, OTHER))
+    wrong = replace(value, message="tf.lite MUL (uint8): wrong values")
+    assert not same((value, CASE), (wrong, OTHER)), "whatever makes them wrong"
 
 
 def test_a_check_in_a_file_of_several_operators_is_one_check() -> None:
