@@ -17,6 +17,7 @@ ranges that calibration chose.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -40,7 +41,7 @@ from fuzzer.oracles.confirm import (
 )
 from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
 from fuzzer.oracles.confirm.node import NodeDivergence
-from fuzzer.oracles.confirm.prediction import HALF_LARGEST, Prediction, feeds_of, noisy, predict
+from fuzzer.oracles.confirm.prediction import HALF_LARGEST, SURE_SEEDS, Prediction, feeds_of, noisy, predict
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
 from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
 from fuzzer.oracles.divergence import real_pair, step_of
@@ -163,7 +164,13 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         exact = Truth(record)
     except truth_errors() as error:
         return Confirmation(None, f"every kernel is right; no float64 truth ({str(error)[:120]})")
-    worst = _worst(made, exact)
+    fair = fair_samples(record, made)
+    if not fair:
+        return Confirmation(None, "every kernel is right; all samples lie beyond ranges that were not made for them")
+    worst = _worst(made, exact, fair)
+    if worst is not None and worst.ratio > FACTOR:
+        surer = [predict(run, twin, sample, SURE_SEEDS, furthest=True) for sample in record.samples]
+        worst = _worst(surer, exact, fair)
     if worst is not None and worst.ratio > FACTOR:
         if truth.jumps(record.case):
             return Confirmation(
@@ -172,7 +179,7 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         if not _steady(record, run, made):
             return Confirmation(None, "a float kernel gives now this and now that, which is no witness")
         plain = _in_floats(record, suspicion)
-        return plain if plain.verdict is not None else _converter(record, twin, suspicion, worst)
+        return plain if plain.verdict is not None else _converter(record, twin, suspicion, worst, fair)
     return judge_ranges(record, suspicion, made)
 
 
@@ -232,9 +239,22 @@ class Deviation:
     bound: float
 
 
-def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
+def fair_samples(record: CaseRun, made: list[Prediction]) -> list[int]:
+    """The samples, by number, on which the runtimes can be held against the model.
+
+    What saturates in ranges that were declared, or calibrated on other data, is what was asked for.
+    """
+    conversion = record.case.conversion
+    own = conversion.calibrated and conversion.representative in ("samples", "wide")
+    seen = conversion.calibration if own else 0
+    held = (s < seen or max(p.beyond.values(), default=0.0) <= COVERED for s, p in enumerate(made))
+    return [s for s, fair in enumerate(held) if fair]
+
+
+def _worst(made: list[Prediction], truth: Truth, fair_ones: list[int]) -> Deviation | None:
     found: list[Deviation] = []
-    for s, prediction in enumerate(made):
+    for s in fair_ones:
+        prediction = made[s]
         for o, value in enumerate(prediction.values):
             true, bound = truth.values[s][o], truth.bounds[s][o] + prediction.noise[o]
             if value.shape != true.shape or not value.size:
@@ -250,7 +270,7 @@ def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
     return max(found, key=lambda d: d.ratio, default=None)
 
 
-def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation) -> Confirmation:
+def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation, fair: list[int]) -> Confirmation:
     evidence = {
         **suspicion.evidence,
         "sample": worst.sample,
@@ -274,19 +294,21 @@ def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation
         blame="converter",
         evidence=evidence,
     )
-    return Confirmation(with_model_error(record, verdict), "every kernel is right, the graph is not")
+    return Confirmation(with_model_error(record, verdict, fair), "every kernel is right, the graph is not")
 
 
-def with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
+def with_model_error(record: CaseRun, verdict: Verdict, fair: Sequence[int] | None = None) -> Verdict:
     """The verdict, with how far the runtimes are from TensorFlow over the largest value of an output.
 
-    Beside it what rounding accounts for: a step of the output's own grid, or where it has none of the weights'.
+    Beside it what rounding accounts for: a step of the output's own grid, or where it has none of the weights'. `fair`
+    are the samples that count, by number; None: all.
     """
     run = next(run for run in record.runs.values() if run.complete)
+    samples = range(len(run.samples)) if fair is None else fair
     error, noise, least = 0.0, ROUNDED.get(record.case.conversion.judged, 0.0), 1e-30
     for o, slot in enumerate(run.outputs):
-        wanted = [outputs[o] for outputs in record.reference]
-        made = [outputs[o] for outputs in run.samples]
+        wanted = [record.reference[s][o] for s in samples]
+        made = [run.samples[s][o] for s in samples]
         if any(w.shape != m.shape or w.dtype.kind not in "fiub" for w, m in zip(wanted, made, strict=True)):
             continue
         pairs = [real_pair(m, w, slot, None) for w, m in zip(wanted, made, strict=True)]
