@@ -279,3 +279,16 @@ def test_samples_count_where_calibration_saw_them_or_nothing_saturates() -> None
     assert fair(scheme="int8", optimizations="default", calibration=2) == [0, 1]
     assert fair(scheme="int8", optimizations="default", representative="narrow") == [0]
     assert fair(scheme="uint8_v1", entry="frozen_graph") == [0]
+
+
+@pytest.mark.slow
+def test_what_saturates_shows_no_fault_of_a_format(real: Executor) -> None:
+    """MATRIX_DIAG copies codes into another scale: of 6.5, which the declared range cuts, little is its doing."""
+    matrix = Node("matrix_diag", ("x0",), {"version": 3})
+    model = Model((TensorType((1,), "float32"),), (matrix,), ("n0",))
+    conversion = Conversion(entry="frozen_graph", scheme="int8_v1").repaired()
+    case = Case(model, conversion, Inference(inputs=(Recipe("literal", values=(6.5,)),)))
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-xnnpack", evidence={"runtimes": ["tf-xnnpack"]})
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply) and "bug" not in answer.message, answer.message.get("bug", "")[-800:]
+    assert answer.message["verdict"] is None and "the outputs are TensorFlow's" in answer.message["why"]

@@ -57,6 +57,9 @@ COVERED = 0.05
 """Share of a range by which calibrated data may lie outside of it: rounded weights make activations that calibration,
 which ran the float model, has not seen (measured: up to 1.2 %)."""
 
+SATURATED = 2 / 256
+"""Share of a range by which a sample may lie outside of it and still be held against the model: two steps of 8 bits."""
+
 SHOWN = 2.0
 """Steps of the outputs that a fault of every kernel must move them by: what nobody can see is nobody's defect."""
 
@@ -88,7 +91,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     apart = nodewise.first_dispute(record, told=told_of) or []
     if wrong and (not apart or wrong[0].position <= apart[0].position or not _all_of(record, wrong)):
         told = nodewise.verdict_of(record, suspicion, wrong, base=REALS)
-        return _by_format(record, wrong, told)
+        return _by_format(record, twin, wrong, told)
     if apart:
         return nodewise.verdict_of(record, suspicion, apart)
     inexact = next(node_exact.disputes(record), [])
@@ -96,11 +99,11 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         return nodewise.verdict_of(record, suspicion, inexact, base=node_exact.EXACT)
     stored = constants.first_wrong(record, twin) if not unjudgeable(record) else None
     if stored is not None:
-        return _by_constant(record, suspicion, stored)
+        return _by_constant(record, twin, suspicion, stored)
     return _judge_conversion(record, twin, suspicion)
 
 
-def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongConstant) -> Confirmation:
+def _by_constant(record: CaseRun, twin: Twin, suspicion: Verdict, wrong: constants.WrongConstant) -> Confirmation:
     """A constant that is not the model's, as a verdict on the converter."""
     evidence = {**suspicion.evidence, **asdict(wrong), "base": MODELS_CONSTANT, "runtimes": []}
     verdict = replace(
@@ -112,7 +115,8 @@ def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongCons
         blame=wrong.operator,
         evidence=evidence,
     )
-    return Confirmation(with_model_error(record, verdict), "every kernel is right, a constant is not")
+    verdict = with_model_error(record, verdict, _fair(record, twin))
+    return Confirmation(verdict, "every kernel is right, a constant is not")
 
 
 def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict, told: set[int]) -> list[NodeDivergence]:
@@ -131,23 +135,33 @@ def _all_of(record: CaseRun, wrong: list[NodeDivergence]) -> bool:
     return len(wrong) == sum(run.complete for run in record.runs.values())
 
 
-def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation) -> Confirmation:
-    """Where every kernel is wrong because of the formats it was given, the quantiser is."""
+def _by_format(record: CaseRun, twin: Twin, wrong: list[NodeDivergence], told: Confirmation) -> Confirmation:
+    """Where kernels are wrong because of the formats they were given, the quantiser is, whichever rounded well."""
     flat, op = record.flat, wrong[0].op
     assert flat is not None and told.verdict is not None
-    if not _all_of(record, wrong):
-        return told
-    told = replace(told, verdict=with_model_error(record, told.verdict))
-    assert told.verdict is not None
-    if not is_shown(record):
-        return Confirmation(None, "every kernel does it alike, and the outputs are TensorFlow's")
     fault = formats.fault(flat, op)
+    if not _all_of(record, wrong) and not fault:
+        return told
+    fair = _fair(record, twin)
+    told = replace(told, verdict=with_model_error(record, told.verdict, fair))
+    assert told.verdict is not None
+    if not is_shown(record, fair):
+        return Confirmation(None, "every kernel does it alike, and the outputs are TensorFlow's")
     if not fault:
         return told
     message = (
         f"the quantiser wrote a {op.name} ({node_bound.kernel_kind(flat, op)}) that no kernel can compute: {fault}"
     )
     return replace(told, verdict=replace(told.verdict, message=message, runtime="converter"))
+
+
+def _fair(record: CaseRun, twin: Twin) -> list[int]:
+    """`fair_samples` of predictions without noise; all of them where nothing can be predicted."""
+    run = next(run for run in record.runs.values() if run.complete)
+    try:
+        return fair_samples(record, [predict(run, twin, sample, 0) for sample in record.samples])
+    except NoTwinError:
+        return [*range(len(record.samples))]
 
 
 def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confirmation:
@@ -247,7 +261,7 @@ def fair_samples(record: CaseRun, made: list[Prediction]) -> list[int]:
     conversion = record.case.conversion
     own = conversion.calibrated and conversion.representative in ("samples", "wide")
     seen = conversion.calibration if own else 0
-    held = (s < seen or max(p.beyond.values(), default=0.0) <= COVERED for s, p in enumerate(made))
+    held = (s < seen or max(p.beyond.values(), default=0.0) <= SATURATED for s, p in enumerate(made))
     return [s for s, fair in enumerate(held) if fair]
 
 
@@ -322,14 +336,17 @@ def with_model_error(record: CaseRun, verdict: Verdict, fair: Sequence[int] | No
     return replace(verdict, evidence={**verdict.evidence, MODEL_ERROR: error, NOISE: noise, STEP: least})
 
 
-def is_shown(record: CaseRun) -> bool:
+def is_shown(record: CaseRun, fair: Sequence[int] | None = None) -> bool:
     """Whether the outputs are not TensorFlow's: one is off by more than `SHOWN` of its own steps, or is NaN or infinite
     where TensorFlow's is not, or cannot be compared.
+
+    `fair` are the samples that count, by number; None: all.
     """
     run = next(run for run in record.runs.values() if run.complete)
     for o, slot in enumerate(run.outputs):
         step = step_of(record.flat, slot)
-        for wanted, made in zip(record.reference, run.samples, strict=True):
+        for s in range(len(run.samples)) if fair is None else fair:
+            wanted, made = record.reference[s], run.samples[s]
             if wanted[o].shape != made[o].shape:
                 return True
             actual, expected = real_pair(made[o], wanted[o], slot, None)
