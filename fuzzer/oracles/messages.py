@@ -27,6 +27,8 @@ _NOISE = (
     (re.compile(r"\b0x[0-9a-fA-F]+"), "<address>"),
     # Inputs and nodes of ours are numbered in every case.
     (re.compile(r"\b([xn])\d+\b"), r"\1N"),
+    # Delegates number nodes, and their messages follow each other without a break.
+    (re.compile(r"#\d+"), "#N"),
     # One with a scale a channel is longer than what is read of a message: its end is missing.
     (re.compile(r"tensor<[^'>\"]*(?:<[^'>]*>[^'>\"]*)*$"), "tensor"),
     (re.compile(r"\b(?!16x8\b)\d+(?:x\d+)+\b"), "NxN"),
@@ -34,6 +36,8 @@ _NOISE = (
     (re.compile(r"[\"'`][^\"'`]{0,80}@[^\"'`]{0,80}[\"'`]"), "<function>"),
     (re.compile(r"\s+"), " "),
 )
+_AGAIN = re.compile(r"(.{12,150}?)(?: ?\1)+")
+"""What is said again at once: a delegate that tries twice complains twice."""
 UNLISTED = "is an unlisted type"
 """What stands for a list of the types that a kernel takes, none of which it was given."""
 MAX_MESSAGE = 160
@@ -90,7 +94,7 @@ def normalise(message: str) -> str:
     message = _TYPE_CONDITION.sub(rf"\1 {UNLISTED}", message)
     for pattern, stand_in in _NOISE:
         message = pattern.sub(stand_in, message)
-    return message.strip(" .:\t")[:MAX_MESSAGE]
+    return _AGAIN.sub(r"\1", message[: 4 * MAX_MESSAGE]).strip(" .:\t")[:MAX_MESSAGE]
 
 
 def converter_message(message: str) -> str:
