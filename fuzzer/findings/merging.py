@@ -21,7 +21,7 @@ from fuzzer.case import Case
 from fuzzer.findings.titles import CALIBRATED_ON, chain, finding_id, ill_typed
 from fuzzer.oracles.death import FRAME
 from fuzzer.oracles.messages import UNLISTED
-from fuzzer.oracles.verdict import DEATHS, Kind, Verdict
+from fuzzer.oracles.verdict import DEATHS, UNSTEADY, Kind, Verdict
 
 if TYPE_CHECKING:
     from fuzzer.findings.finding import Finding
@@ -31,6 +31,7 @@ _ERRORS = (Kind.ALLOCATE_ERROR, Kind.INVOKE_ERROR, Kind.CONVERTER_ERROR)
 _DECLARED = (Kind.DTYPE, Kind.SHAPE, Kind.OUTPUT_COUNT)
 _CHECK = re.compile(r"([\w\-.]+\.(?:cc|h|c)):(\d+) ")
 """`file.cc:line`, as `TF_LITE_ENSURE` and its like begin (tensorflow/lite/core/c/common.h, TF_LITE_KERNEL_LOG)."""
+_UNSTEADY = re.compile(rf"([A-Z][A-Z0-9_]+ \(\w+\)): {re.escape(UNSTEADY)}$")
 _OPERATOR = re.compile(r" \[\w+\]$")
 _VERIFIED = re.compile(r"'(?:tf|tfl)\.\w+' op ")
 """What the verifier of MLIR says begins with the operator."""
@@ -48,6 +49,10 @@ def cause_of(verdict: Verdict, case: Case) -> str:
     if verdict.kind in _DECLARED:
         # What is declared is in the file, which every runtime reads: scheme and runtime are chance.
         return _joined(verdict.kind.value, verdict.message, chain(case))
+    unsteady = _UNSTEADY.search(verdict.message)
+    if unsteady is not None:
+        # Whose results are off, and whether they were held against each other or against themselves, is chance.
+        return _joined("unsteady", unsteady[1])
     named = verdict.blame or any(verdict.evidence.get(key) for key in (FRAME, CALIBRATED_ON))
     if verdict.kind in DEATHS and not named:
         # No function and no operator is named: the ops that are left tell, and who died of them.

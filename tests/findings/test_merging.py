@@ -16,6 +16,7 @@ from fuzzer.findings.store import ALTERNATIVES, MAX_ALTERNATIVES
 from fuzzer.findings.titles import finding_id, folder_name, title_of
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME
+from fuzzer.oracles.verdict import UNSTEADY
 from tests.findings.samples import fill, finding
 from tests.strategies import drawn_case
 
@@ -90,6 +91,18 @@ def test_a_death_without_a_name_is_known_by_the_ops_that_are_left_and_by_who_die
     assert not same((died, CASE), (died, OTHER)) and not same((died, CASE), (replace(died, runtime="litert"), INT8))
     named = replace(died, message="SIGSEGV in f", evidence={FRAME: "f"})
     assert cause_of(named, CASE) == cause_of(replace(died, blame="FLOOR"), CASE) == "", "the title is the cause"
+
+
+def test_an_operator_that_reads_what_nobody_wrote_is_one_defect_however_it_shows() -> None:
+    def unsteady(kind: Kind, message: str) -> Verdict:
+        return Verdict(Stage.COMPARE, kind, f"{message}: {UNSTEADY}", "litert", 1.0, "elements", "MUL")
+
+    value, fresh = unsteady(Kind.VALUE, "MUL (uint8)"), unsteady(Kind.METAMORPHIC, "litert MUL (uint8)")
+    assert same((value, CASE), (fresh, OTHER))
+    assert same((fresh, CASE), (unsteady(Kind.METAMORPHIC, "optimised+reference MUL (uint8)"), OTHER))
+    assert not same((value, CASE), (unsteady(Kind.METAMORPHIC, "litert MUL (int8)"), CASE))
+    assert not same((value, CASE), (unsteady(Kind.METAMORPHIC, "litert SUM (uint8)"), CASE))
+    assert cause_of(replace(value, message="litert MUL (uint8): wrong values"), CASE) == ""
 
 
 def test_numbers_that_were_the_same_before_minimising_are_the_same_after_it() -> None:
