@@ -173,19 +173,20 @@ def reduce(
 ) -> None:
     """How small findings get, and whether one defect is one title: on planted defects, or of a finished campaign."""
     sys.path.insert(0, str(ROOT))
-    from scripts import bench_reduce
+    from scripts.reduction import figures, finished
+    from scripts.reduction import trials as planted
 
     console, begun = Console(width=170), time.monotonic()
     if campaign is not None:
-        console.print(bench_reduce.campaign_table(campaign))
-        bench_reduce.report_retold(bench_reduce.retold(campaign), console)
+        console.print(finished.campaign_table(campaign))
+        finished.report_retold(finished.retold(campaign), console)
         return
-    with bench_reduce.scratch() as folder:
-        trials = bench_reduce.trials(per_defect, seconds, seed, parallel, only, Path(folder), console)
-    bench_reduce.report(trials, console)
+    with planted.scratch() as folder:
+        trials = planted.trials(per_defect, seconds, seed, parallel, only, Path(folder), console)
+    figures.report(trials, console)
     console.print(f"seed {seed}, {seconds:g} s a reduction, {time.monotonic() - begun:.0f} s in all")
     if out is not None:
-        bench_reduce.save(trials, out, seed, seconds)
+        figures.save(trials, out, seed, seconds)
 
 
 def executor_figures() -> list[tuple[str, str, str]]:

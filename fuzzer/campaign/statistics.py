@@ -191,9 +191,12 @@ class Statistics:
         """Native blocks reached, of all scopes."""
         return sum(self.by_scope.values())
 
-    def remember(self, elapsed_s: float, titles: int) -> None:
-        """Adds a point to the history; when it is full, every second point goes and the stride doubles."""
-        if self._history and elapsed_s - self._history[-1][0] < self._stride_s:
+    def remember(self, elapsed_s: float, titles: int, last: bool = False) -> None:
+        """Adds a point to the history; when it is full, every second point goes and the stride doubles.
+
+        The `last` one of a campaign is kept however close to the one before it is.
+        """
+        if self._history and elapsed_s - self._history[-1][0] < self._stride_s and not last:
             return
         self._history.append((round(elapsed_s, 1), self.cases, self.features, titles, self.blocks))
         if len(self._history) >= MAX_HISTORY:

@@ -457,6 +457,7 @@ class Supervisor:
         if self._broken:
             self._warn(f"stopped early: {self._broken}")
         self._state = "finished"
+        self.statistics.remember(self.elapsed, len(self._new), last=True)
         snapshot = self.snapshot()
         self._write_status(snapshot)
         for lock in self._locks:

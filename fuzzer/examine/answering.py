@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fuzzer.case import Case, to_json
-from fuzzer.examine.observing import ExecutorBugError, Observer, is_same
+from fuzzer.examine.observing import ExecutorBugError, Observer, is_as_plain, is_same
 from fuzzer.execute import Death, Executor
 from fuzzer.oracles import Verdict
 from fuzzer.reduce import Answer, Literals
@@ -30,7 +30,9 @@ class Answering:
             return Answer(False)  # this candidate trips over a bug of ours; the suspicion itself did not
         if seen.verdict is None:
             return Answer(False, seen.death)
-        return Answer(True) if is_same(seen.verdict, self.goal) else Answer(False, seen.verdict)
+        if is_same(seen.verdict, self.goal):
+            return Answer(is_as_plain(seen.verdict, self.goal))
+        return Answer(False, seen.verdict)
 
     def record(self, case: Case) -> Literals:
         """What TensorFlow computes for the small values of a case; nothing where it dies or refuses.

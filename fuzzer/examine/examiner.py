@@ -29,6 +29,7 @@ from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Verdict
+from fuzzer.oracles.verdict import SCRIPT_DIES
 from fuzzer.reduce import Budget, Second, reduce, size
 from fuzzer.reproducer.script import reproducer
 
@@ -229,13 +230,10 @@ class Examiner:
             if old is not None and self._is_enough(old, sample) and not unconfirmed(old):
                 return self._seen(old, sample, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
-        script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
-        exit_code = self._script_exit(sample, finding.id, script)
+        sample, exit_code = self._run_script(sample, finding.title, finding.id)
         with self._ledger.claim(_FILING, wait=True), self.store.filing():
-            titled = finding.title
             old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
-            if finding.title != titled:
-                script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
+            script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
             better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
             if old is not None and not better and self._is_enough(old, sample):
                 return self._seen(old, sample, "a smaller sample is known")
@@ -276,20 +274,33 @@ class Examiner:
         )
         return self._ledger.merged(old, other)
 
-    def _script_exit(self, sample: Sample, id_: str, script: str) -> int:
-        """What the reproducer exits with; one that does not show the defect has a second try, as the case itself has.
+    def _run_script(self, sample: Sample, title: str, id_: str) -> tuple[Sample, int]:
+        """What the reproducer exits with, and the sample with what that tells of it.
 
-        A script that exits 0 where nobody could look into it was a false alarm in five of six findings.
+        One that a signal killed is written anew, to watch itself: corrupt memory raises errors and kills by turns.
         """
         with self._clock.stage("script"):
-            exits = [saving.run_script(script)]
-            if exits[0] in (saving.SHOWN, saving.NOT_RUN, saving.ENDLESS):
-                return exits[0]
-            shown = self.observe(sample.case, sample.verdict, fresh=True).verdict is not None
-            exits.append(saving.run_script(script))
-        if exits[-1] != saving.SHOWN:
+            exits, shown = self._script_exits(sample, title)
+            if min(exits) < saving.ENDLESS and sample.verdict.kind not in DEATHS:
+                told = {**sample.verdict.evidence, SCRIPT_DIES: True}
+                sample = replace(sample, verdict=replace(sample.verdict, evidence=told))
+                exits, shown = self._script_exits(sample, title)
+        if exits[-1] not in (saving.SHOWN, saving.NOT_RUN, saving.ENDLESS):
             self.store.unconfirmed(id_, sample.case.id, exits, shown)
-        return exits[-1]
+        return sample, exits[-1]
+
+    def _script_exits(self, sample: Sample, title: str) -> tuple[list[int], bool]:
+        """Exit codes, and whether the case itself showed it between them.
+
+        One that does not show the defect has a second try, as the case itself has. A script that exits 0 where nobody
+        could look into it was a false alarm in five of six findings.
+        """
+        script = reproducer(sample.case, sample.verdict, title, self.versions)
+        exits = [saving.run_script(script)]
+        if exits[0] in (saving.SHOWN, saving.NOT_RUN, saving.ENDLESS):
+            return exits, True
+        shown = self.observe(sample.case, sample.verdict, fresh=True).verdict is not None
+        return [*exits, saving.run_script(script)], shown
 
     def _seen(self, finding: Finding, sample: Sample, why: str) -> Outcome:
         """A sample that brings nothing: its suspicion is counted, unless it was before."""

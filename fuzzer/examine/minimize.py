@@ -31,6 +31,7 @@ from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import key_of
 from fuzzer.oracles import DEATHS, Verdict
+from fuzzer.oracles.verdict import TOLERANCE
 from fuzzer.reduce import Answer, Budget, DiskMemory, Literals, Reduction, Size, reduce, size
 
 FOLDER = ".reduced"
@@ -143,7 +144,8 @@ def _goal(processes: _Processes, target: Target, folder: Path) -> Verdict:
 
 
 def _reduced(processes: _Processes, case: Case, goal: Verdict, folder: Path, seconds: float) -> Reduction:
-    memory = DiskMemory(folder / f"{_name(*_words(goal))}.jsonl", {"goal": _words(goal), "of": _releases()})
+    asked = [*_words(goal), "plainly" if TOLERANCE in goal.evidence else ""]
+    memory = DiskMemory(folder / f"{_name(*asked)}.jsonl", {"goal": asked, "of": _releases()})
     made = [_Lazy(lambda: Answering(processes.executor(), goal)) for _ in range(processes.workers)]
     recorder = _Lazy(lambda: Answering(processes.executor(), goal))
     try:

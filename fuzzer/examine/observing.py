@@ -16,7 +16,7 @@ from fuzzer.execute import Death, Executor, Reply
 from fuzzer.findings.titles import CALIBRATED_ON
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME, KERNEL, judge_death
-from fuzzer.oracles.verdict import CONFIRMED_AS
+from fuzzer.oracles.verdict import CONFIRMED_AS, TOLERANCE
 
 REPEATS = 3
 """Fresh processes a suspicion is repeated in: a defect that shows half of the time is missed by one in eight."""
@@ -32,6 +32,15 @@ def is_same(seen: Verdict, goal: Verdict) -> bool:
     """Whether two verdicts name one defect: kind, stage and words, and of a death where it happened."""
     words = (seen.kind, seen.stage, seen.message) == (goal.kind, goal.stage, goal.message)
     return words and (goal.kind not in DEATHS or seen.runtime == goal.runtime)
+
+
+def is_as_plain(seen: Verdict, goal: Verdict) -> bool:
+    """Whether one number tells wrong outputs from right ones still, where it does of the goal.
+
+    An operator may be wrong by ever less, and be followed by ever more that hides it, and still be wrong. What is left
+    then are outputs that look right, and a script that shows nothing.
+    """
+    return TOLERANCE not in goal.evidence or TOLERANCE in seen.evidence
 
 
 class ExecutorBugError(Exception):

@@ -27,6 +27,9 @@ _NOISE = (
     (re.compile(r"\b0x[0-9a-fA-F]+"), "<address>"),
     # Inputs and nodes of ours are numbered in every case.
     (re.compile(r"\b([xn])\d+\b"), r"\1N"),
+    # Delegates number nodes, and their messages follow each other without a break.
+    (re.compile(r"#\d+"), "#N"),
+    (re.compile(r"(#N|XNNPACK delegate)(?=[a-z])"), r"\1; "),
     # One with a scale a channel is longer than what is read of a message: its end is missing.
     (re.compile(r"tensor<[^'>\"]*(?:<[^'>]*>[^'>\"]*)*$"), "tensor"),
     (re.compile(r"\b(?!16x8\b)\d+(?:x\d+)+\b"), "NxN"),
@@ -34,6 +37,8 @@ _NOISE = (
     (re.compile(r"[\"'`][^\"'`]{0,80}@[^\"'`]{0,80}[\"'`]"), "<function>"),
     (re.compile(r"\s+"), " "),
 )
+_AGAIN = re.compile(r"(.{12,150}?)(?:[; ]*\1)+")
+"""What is said again at once: a delegate that tries twice complains twice."""
 UNLISTED = "is an unlisted type"
 """What stands for a list of the types that a kernel takes, none of which it was given."""
 MAX_MESSAGE = 160
@@ -90,7 +95,7 @@ def normalise(message: str) -> str:
     message = _TYPE_CONDITION.sub(rf"\1 {UNLISTED}", message)
     for pattern, stand_in in _NOISE:
         message = pattern.sub(stand_in, message)
-    return message.strip(" .:\t")[:MAX_MESSAGE]
+    return _AGAIN.sub(r"\1", message[: 4 * MAX_MESSAGE]).strip(" .:\t")[:MAX_MESSAGE]
 
 
 def converter_message(message: str) -> str:
@@ -114,7 +119,8 @@ def runtime_message(message: str) -> str:
     if found:
         file, text = found[0]
         return normalise(f"{file.rsplit('/', 1)[-1]} {text}") + suffix
-    return normalise(message.splitlines()[0] if message.strip() else "no message") + suffix
+    silent = f"{node[1]} failed to {node[2]} without a word" if node else "no message"
+    return normalise(message.splitlines()[0] if message.strip() else silent) + suffix
 
 
 def fatal_message(log: str) -> str:

@@ -52,6 +52,9 @@ ULP = "ulp"
 TOLERANCE = "tolerance"
 """Key of the evidence: the one number an output that tells wrong from right (`fuzzer.oracles.confirm.tolerance`)."""
 
+SCRIPT_DIES = "script dies"
+"""Key of the evidence of an error: a run of the reproducer was killed by a signal before it could say so."""
+
 MODEL_ERROR, NOISE, STEP = "model_error", "noise", "step"
 """Keys of the evidence: error against TensorFlow over the largest value of the output, what rounding accounts for of
 it, and the step of the output in real units, which no largest value counts for less than."""

@@ -52,6 +52,11 @@ died = status is not None and status < 0
 print("actual:  ", signal.Signals(-status).name if died else f"exit status {status}")
 print("The defect is there." if crashed else "It did not crash.")
 sys.exit(1 if crashed else 0 if status == 0 else 2)"""
+_EITHER = """if status is not None and status < 0:
+    print("actual:  ", signal.Signals(-status).name)
+    print("The defect is there.")
+sys.exit(2 if status is None else 1 if status < 0 else status)"""
+"""What else is said, the second process has said."""
 _LIMITED = """with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 limit = used + @memory@ * 2**20
@@ -67,6 +72,12 @@ def parent(plan: Plan) -> list[str]:
     does = _DOES[plan.reach].replace("@runtime@", NAMES.get(plan.guilty[0], plan.guilty[0]))
     lines = fill(judged, does=does, cpu=_cpu_s(plan), memory=_memory_mb(plan), test=_test(plan))
     return [*fill(_PARENT, timeout=_DEADLOCK_S, die=die), *(f"    {line}" for line in lines)]
+
+
+def watcher() -> list[str]:
+    """The part that starts this script once more, where an error is told or the process dies."""
+    lines = fill(_PARENT.replace('"-X"', '"-u", "-X"'), timeout=_DEADLOCK_S, die="crash")
+    return [*lines, *(f"    {line}" for line in fill(_EITHER))]
 
 
 def _test(plan: Plan) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from fuzzer.case import RUNTIMES, Case
 from fuzzer.oracles.confirm.tolerance import EAGER
 from fuzzer.oracles.confirm.truth import FACTOR, jumps
-from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
+from fuzzer.oracles.verdict import DEATHS, SCRIPT_DIES, Kind, Stage, Verdict
 from fuzzer.reproducer import metamorphic_text
 from fuzzer.reproducer.model_error_text import shown_against_model
 from fuzzer.reproducer.model_text import KERAS
@@ -71,6 +71,11 @@ class Plan:
     def dies(self) -> bool:
         """Whether the process dies, so that a second one has to watch."""
         return self.verdict.kind in DEATHS
+
+    @property
+    def watched(self) -> bool:
+        """Whether the process may die of what is no death by itself: memory that is corrupt kills by chance."""
+        return not self.dies and bool(self.verdict.evidence.get(SCRIPT_DIES))
 
     @property
     def reach(self) -> Stage:

@@ -66,7 +66,7 @@ def _page(plan: Plan) -> list[str]:
     used = [*_model(plan), *_conversion(plan), *_judging(plan)]
     third = ["", *_third_party(plan)]
     # The hook stands before the libraries: that one is missing is no answer either.
-    first = [*_HOOK, *(death_text.parent(plan) if plan.dies else [])]
+    first = [*_HOOK, *(death_text.parent(plan) if plan.dies else death_text.watcher() if plan.watched else [])]
     body = [
         *_versions(plan, third),
         *(["", *made.helpers] if made.helpers else []),

@@ -237,7 +237,9 @@ def examined(zygote: Zygote, crashes: Path, tmp_path: Path, suspicion: Suspicion
         ([1], 1, [], None),
         ([0, 1], 1, [], None),
         ([0, 0], 0, [0, 0], UNCONFIRMED),
-        ([-11, 2], 2, [-11, 2], None),
+        ([-11, 1, 1], 1, [], None),
+        ([2, -11, 2, 2], 2, [2, 2], None),
+        ([-11, 2, 0, 0], 0, [0, 0], UNCONFIRMED),
         ([-2], -2, [], None),
     ],
 )
@@ -257,6 +259,8 @@ def test_a_script_that_does_not_show_it_has_a_second_try(
     examined(planted, crashes, tmp_path, Suspicion(case, value("relu", 1), FOUND))
     (found,) = FindingStore(crashes).findings()
     assert found.script_exit == stored and next(left, None) is None
+    script = (crashes / found.path / "repro.py").read_text()
+    assert ("--child" in script) == (-11 in exits), "one that was killed watches itself"
     told = [e for e in FindingStore(crashes).journal.read().events if e["event"] == "unconfirmed"]
     assert [e["exits"] for e in told] == ([journalled] if journalled else [])
     assert all(e["shown"] and e["id"] == found.id for e in told)

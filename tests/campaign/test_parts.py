@@ -218,6 +218,8 @@ def test_the_history_of_a_long_run_stays_small() -> None:
     assert MAX_HISTORY / 3 <= len(history) <= MAX_HISTORY
     times = [t for t, *_ in history]
     assert times == sorted(times) and times[-1] > 8 * 3600 - 300
+    statistics.remember(8 * 3600 - 0.5, 170, last=True)
+    assert statistics.snapshot(1.0, [], set()).history[-1][3] == 170, "what a finished campaign is said to have found"
 
 
 @pytest.mark.parametrize(

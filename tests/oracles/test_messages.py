@@ -199,3 +199,13 @@ def test_numbers_of_inputs_and_nodes_are_chance() -> None:
     assert normalise("Graph does not contain node: x0") == normalise("Graph does not contain node: x12")
     assert normalise("op n3 of x1") == normalise("op n7 of x0") != normalise("op of x0")
     assert "int8" in normalise("int8 and x86_64") and "x86_64" in normalise("int8 and x86_64")
+
+
+def test_a_delegate_that_complains_twice_says_one_thing() -> None:
+    """Of node 11, then of 12, without a break between the sentences: ten titles of one defect in one campaign."""
+    told = [f"failed to delegate BATCH_MATMUL node #{n}" for n in (1, 2, 11, 140)]
+    assert {normalise(one + other) for one in told for other in told} == {"failed to delegate BATCH_MATMUL node #N"}
+    assert runtime_message("".join(told) + "Node number 3 (BATCH_MATMUL) failed to prepare.").endswith("[BATCH_MATMUL]")
+    assert normalise("one and one and two and two") == "one and one and two and two", (
+        "short words may follow each other"
+    )

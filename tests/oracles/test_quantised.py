@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from fuzzer.execute import Executor, Reply
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.confirm import formats
-from fuzzer.oracles.confirm.quantised import ROUNDED, is_shown, with_model_error
+from fuzzer.oracles.confirm.prediction import Prediction
+from fuzzer.oracles.confirm.quantised import ROUNDED, fair_samples, is_shown, with_model_error
 from fuzzer.oracles.confirm.twin import Grid
 from fuzzer.oracles.verdict import MODEL_ERROR, NOISE
 from tests.oracles.test_oracles import small_net
@@ -234,3 +236,59 @@ def test_a_constant_of_more_numbers_than_its_shape_has_no_twin(real: Executor) -
     answer = real.run({"command": "confirm", "case": to_json(case), "verdict": suspicion.to_json()})
     assert isinstance(answer, Reply) and "bug" not in answer.message, answer.message.get("bug", "")[-800:]
     assert answer.message["verdict"] is None
+
+
+def dense_relu6(pooled: bool) -> Case:
+    """Declared ranges (-6 to 6), a dense layer and ReLU6; `pooled`: behind a sum of three, with usual samples."""
+    kernel = {"kernel": Recipe("normal", 64625)}
+    if not pooled:
+        nodes = (Node("dense", ("x0",), {"units": 30, "use_bias": False}, kernel), Node("relu6", ("n0",)))
+        model = Model((TensorType((2, 3), "float32"),), nodes, ("n1",))
+        inference = Inference(inputs=(Recipe("literal", values=(6.5, 6.5, 6.5, 0.0, 6.5, 127.0)),))
+    else:
+        pool = Node("sum_pool", ("x0",), {"padding": "SAME", "size": (1, 3), "strides": (1, 1)})
+        dense = Node("dense", ("n0",), {"units": 57, "use_bias": False}, kernel)
+        model = Model((TensorType((1, 11, 11, 5), "float32"),), (pool, dense, Node("relu6", ("n1",))), ("n2",))
+        inference = Inference(inputs=(Recipe("uniform", 1), Recipe("normal", 2), Recipe("boundary", 3)))
+    conversion = Conversion(entry="frozen_graph", scheme="uint8_v1").repaired()
+    return Case(model, conversion, inference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pooled", "why"),
+    [(True, "what is left is the rounding of the weights"), (False, "ranges that were not made for them")],
+)
+def test_a_clamp_hides_what_rounding_does_and_ranges_are_declared(real: Executor, pooled: bool, why: str) -> None:
+    """A sum that ReLU6 leaves at 0.36 is below zero for the rounded weights, and for those moved a little."""
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-xnnpack", evidence={"runtimes": ["tf-xnnpack"]})
+    tree = to_json(dense_relu6(pooled))
+    answer = real.run({"command": "confirm", "case": tree, "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply) and "bug" not in answer.message, answer.message.get("bug", "")[-800:]
+    assert answer.message["verdict"] is None and why in answer.message["why"], answer.message["why"]
+
+
+def test_samples_count_where_calibration_saw_them_or_nothing_saturates() -> None:
+    made = [Prediction([], [], {1: 0.0}), Prediction([], [], {1: 0.2, 2: 0.0}), Prediction([], [], {1: 0.3})]
+
+    def fair(**settings: Any) -> list[int]:
+        one = record()
+        conversion = replace(Conversion(), **settings).repaired()
+        return fair_samples(replace(one, case=replace(one.case, conversion=conversion)), made)
+
+    assert fair(scheme="int8", optimizations="default", calibration=2) == [0, 1]
+    assert fair(scheme="int8", optimizations="default", representative="narrow") == [0]
+    assert fair(scheme="uint8_v1", entry="frozen_graph") == [0]
+
+
+@pytest.mark.slow
+def test_what_saturates_shows_no_fault_of_a_format(real: Executor) -> None:
+    """MATRIX_DIAG copies codes into another scale: of 6.5, which the declared range cuts, little is its doing."""
+    matrix = Node("matrix_diag", ("x0",), {"version": 3})
+    model = Model((TensorType((1,), "float32"),), (matrix,), ("n0",))
+    conversion = Conversion(entry="frozen_graph", scheme="int8_v1").repaired()
+    case = Case(model, conversion, Inference(inputs=(Recipe("literal", values=(6.5,)),)))
+    suspicion = Verdict(Stage.COMPARE, Kind.VALUE, "planted", "tf-xnnpack", evidence={"runtimes": ["tf-xnnpack"]})
+    answer = real.run({"command": "confirm", "case": to_json(case), "verdict": suspicion.to_json()})
+    assert isinstance(answer, Reply) and "bug" not in answer.message, answer.message.get("bug", "")[-800:]
+    assert answer.message["verdict"] is None and "the outputs are TensorFlow's" in answer.message["why"]

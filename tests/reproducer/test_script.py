@@ -29,7 +29,7 @@ from fuzzer.mutate import generate, mutate
 from fuzzer.ops import DTYPE_BYTES, TensorType, WeightSlot, registry
 from fuzzer.oracles.confirm.quantised import ROUNDED
 from fuzzer.oracles.messages import converter_message, normalise, runtime_message
-from fuzzer.oracles.verdict import DEATHS, Kind, Stage, Verdict
+from fuzzer.oracles.verdict import DEATHS, SCRIPT_DIES, Kind, Stage, Verdict
 from fuzzer.reproducer.fragment import fragment
 from fuzzer.reproducer.layout import WIDTH
 from fuzzer.reproducer.model_text import ModelText
@@ -409,6 +409,28 @@ def test_no_word_of_a_case_becomes_code_or_leaves_its_line(word: str) -> None:
 
 def comments(script: str) -> list[str]:
     return [t.string for t in tokenize.generate_tokens(io.StringIO(script).readline) if t.type == tokenize.COMMENT]
+
+
+@pytest.mark.parametrize(
+    ("does", "exits", "says"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", 1, "SIGSEGV\nThe defect is there."),
+        ("sys.exit(1)", 1, ""),
+        ("sys.exit(0)", 0, ""),
+        ("raise RuntimeError('another')", 2, ""),
+    ],
+)
+def test_an_error_that_kills_by_turns_is_watched(tmp_path: Path, does: str, exits: int, says: str) -> None:
+    case = replace(image("relu"), conversion=Conversion())
+    told = verdict(Kind.CONVERTER_ERROR, Stage.CONVERT, "converter", **{SCRIPT_DIES: True})
+    script = reproducer(case, told, "title", "tensorflow 2.21.0")
+    watching, _, rest = script.partition("import numpy as np")
+    assert "convert()" in rest and "The defect is there." in rest
+    path = tmp_path / "repro.py"
+    path.write_text(f"{watching}\nimport os\n{does}\n")
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == exits and says in done.stdout
+    assert "--child" not in reproducer(case, replace(told, evidence={}), "title", "tensorflow 2.21.0")
 
 
 def test_switches_with_hostile_values_are_written_as_strings() -> None:

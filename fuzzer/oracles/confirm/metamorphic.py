@@ -24,11 +24,11 @@ from fuzzer.oracles.divergence import real_pair, step_of
 from fuzzer.oracles.messages import runtime_message
 from fuzzer.oracles.metamorphic.relation import Relation, Samples, Work, all_same
 from fuzzer.oracles.value import STEP_NOISE
-from fuzzer.oracles.verdict import Kind, Verdict
+from fuzzer.oracles.verdict import UNSTEADY, Kind, Verdict
 
 FRESH = "fresh"
 """What evidence names in the place of a relation where none is needed."""
-FRESH_DIFFER = "fresh interpreters give different values"
+FRESH_DIFFER = UNSTEADY
 FRESH_FAILS = "one fresh interpreter runs, another fails"
 CONTROLS = 6
 """Fresh interpreters that are held against the first."""

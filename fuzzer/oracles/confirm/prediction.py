@@ -19,6 +19,9 @@ WEIGHT_STEPS = 0.5
 """Constants are rounded to the nearest step (TFLite 8-bit quantisation specification)."""
 HALF_ROUNDING, HALF_TINY, HALF_LARGEST = 2.0**-11, 2.0**-25, 65504.0
 """The largest relative error of a float16, its largest error among denormals, and the largest one (IEEE 754)."""
+SURE_SEEDS = 64
+"""Runs before anybody is accused, every constant moved by all of its largest error one way or the other. An activation
+that clamps hides small moves: of 8 random ones each may leave an element at zero that the rounding took below it."""
 BEYOND_FACTOR = 8.0
 """What lies outside of a range must do so by this many times what rounded constants move it."""
 
@@ -36,8 +39,8 @@ class Prediction:
     """Tensors whose values lie outside of what they can hold: by which share of their range at most."""
 
 
-def predict(run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS) -> Prediction:
-    """The twin's results for a sample and their noise, measured `seeds` times.
+def predict(run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS, furthest: bool = False) -> Prediction:
+    """The twin's results for a sample and their noise, measured `seeds` times, with the `furthest` moves when asked.
 
     Raises `NoTwinError` where an operator has no float kernel.
     """
@@ -58,7 +61,7 @@ def predict(run: RuntimeRun, twin: Twin, sample: list[Array], seeds: int = SEEDS
     seen, least = beyond, dict(beyond)
     for seed in range(seeds):
         beyond = {}
-        moved = twin.run(feeds, look, _moved_constants(twin, np.random.RandomState(seed)))
+        moved = twin.run(feeds, look, _moved_constants(twin, np.random.RandomState(seed), furthest))
         _widen(noise, values, [moved[i] for i in outputs])
         least = {i: min(share, beyond.get(i, 0.0)) for i, share in least.items()}
     # What rounded weights make may lie outside by chance: as far as it moves, it is not calibration's.
@@ -85,12 +88,13 @@ def noisy(twin: Twin, feeds: dict[int, Array]) -> tuple[dict[int, Array], dict[i
     return plain, {index: _filled(before) for index, before in noise.items()}
 
 
-def _moved_constants(twin: Twin, random: np.random.RandomState) -> dict[int, Array]:
-    """The constants, each moved by up to the largest error of its rounding."""
+def _moved_constants(twin: Twin, random: np.random.RandomState, furthest: bool = False) -> dict[int, Array]:
+    """The constants, each moved by up to the largest error of its rounding, or by all of it."""
 
     def moved(index: int, value: Array) -> Array:
         grid = twin.grids.get(index)
         by: NDArray[np.float64] = np.asarray(random.uniform(-1.0, 1.0, value.shape))
+        by = np.sign(by) if furthest else by
         if grid is not None:
             shifted: Array = (value.astype(np.float64) + grid.step * WEIGHT_STEPS * by).astype(np.float32)
             return shifted

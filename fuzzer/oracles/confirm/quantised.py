@@ -17,6 +17,7 @@ ranges that calibration chose.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -40,7 +41,7 @@ from fuzzer.oracles.confirm import (
 )
 from fuzzer.oracles.confirm.first_tensor import first_wrong_tensor
 from fuzzer.oracles.confirm.node import NodeDivergence
-from fuzzer.oracles.confirm.prediction import HALF_LARGEST, Prediction, feeds_of, noisy, predict
+from fuzzer.oracles.confirm.prediction import HALF_LARGEST, SURE_SEEDS, Prediction, feeds_of, noisy, predict
 from fuzzer.oracles.confirm.truth import WORST, Truth, truth_errors
 from fuzzer.oracles.confirm.twin import PASSING, NoTwinError, Twin
 from fuzzer.oracles.divergence import real_pair, step_of
@@ -55,6 +56,9 @@ bounds and more."""
 COVERED = 0.05
 """Share of a range by which calibrated data may lie outside of it: rounded weights make activations that calibration,
 which ran the float model, has not seen (measured: up to 1.2 %)."""
+
+SATURATED = 2 / 256
+"""Share of a range by which a sample may lie outside of it and still be held against the model: two steps of 8 bits."""
 
 SHOWN = 2.0
 """Steps of the outputs that a fault of every kernel must move them by: what nobody can see is nobody's defect."""
@@ -87,7 +91,7 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
     apart = nodewise.first_dispute(record, told=told_of) or []
     if wrong and (not apart or wrong[0].position <= apart[0].position or not _all_of(record, wrong)):
         told = nodewise.verdict_of(record, suspicion, wrong, base=REALS)
-        return _by_format(record, wrong, told)
+        return _by_format(record, twin, wrong, told)
     if apart:
         return nodewise.verdict_of(record, suspicion, apart)
     inexact = next(node_exact.disputes(record), [])
@@ -95,11 +99,11 @@ def confirm(record: CaseRun, suspicion: Verdict) -> Confirmation:
         return nodewise.verdict_of(record, suspicion, inexact, base=node_exact.EXACT)
     stored = constants.first_wrong(record, twin) if not unjudgeable(record) else None
     if stored is not None:
-        return _by_constant(record, suspicion, stored)
+        return _by_constant(record, twin, suspicion, stored)
     return _judge_conversion(record, twin, suspicion)
 
 
-def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongConstant) -> Confirmation:
+def _by_constant(record: CaseRun, twin: Twin, suspicion: Verdict, wrong: constants.WrongConstant) -> Confirmation:
     """A constant that is not the model's, as a verdict on the converter."""
     evidence = {**suspicion.evidence, **asdict(wrong), "base": MODELS_CONSTANT, "runtimes": []}
     verdict = replace(
@@ -111,7 +115,8 @@ def _by_constant(record: CaseRun, suspicion: Verdict, wrong: constants.WrongCons
         blame=wrong.operator,
         evidence=evidence,
     )
-    return Confirmation(with_model_error(record, verdict), "every kernel is right, a constant is not")
+    verdict = with_model_error(record, verdict, _fair(record, twin))
+    return Confirmation(verdict, "every kernel is right, a constant is not")
 
 
 def _wrong(record: CaseRun, twin: Twin, suspicion: Verdict, told: set[int]) -> list[NodeDivergence]:
@@ -130,23 +135,33 @@ def _all_of(record: CaseRun, wrong: list[NodeDivergence]) -> bool:
     return len(wrong) == sum(run.complete for run in record.runs.values())
 
 
-def _by_format(record: CaseRun, wrong: list[NodeDivergence], told: Confirmation) -> Confirmation:
-    """Where every kernel is wrong because of the formats it was given, the quantiser is."""
+def _by_format(record: CaseRun, twin: Twin, wrong: list[NodeDivergence], told: Confirmation) -> Confirmation:
+    """Where kernels are wrong because of the formats they were given, the quantiser is, whichever rounded well."""
     flat, op = record.flat, wrong[0].op
     assert flat is not None and told.verdict is not None
-    if not _all_of(record, wrong):
-        return told
-    told = replace(told, verdict=with_model_error(record, told.verdict))
-    assert told.verdict is not None
-    if not is_shown(record):
-        return Confirmation(None, "every kernel does it alike, and the outputs are TensorFlow's")
     fault = formats.fault(flat, op)
+    if not _all_of(record, wrong) and not fault:
+        return told
+    fair = _fair(record, twin)
+    told = replace(told, verdict=with_model_error(record, told.verdict, fair))
+    assert told.verdict is not None
+    if not is_shown(record, fair):
+        return Confirmation(None, "every kernel does it alike, and the outputs are TensorFlow's")
     if not fault:
         return told
     message = (
         f"the quantiser wrote a {op.name} ({node_bound.kernel_kind(flat, op)}) that no kernel can compute: {fault}"
     )
     return replace(told, verdict=replace(told.verdict, message=message, runtime="converter"))
+
+
+def _fair(record: CaseRun, twin: Twin) -> list[int]:
+    """`fair_samples` of predictions without noise; all of them where nothing can be predicted."""
+    run = next(run for run in record.runs.values() if run.complete)
+    try:
+        return fair_samples(record, [predict(run, twin, sample, 0) for sample in record.samples])
+    except NoTwinError:
+        return [*range(len(record.samples))]
 
 
 def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confirmation:
@@ -163,7 +178,13 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         exact = Truth(record)
     except truth_errors() as error:
         return Confirmation(None, f"every kernel is right; no float64 truth ({str(error)[:120]})")
-    worst = _worst(made, exact)
+    fair = fair_samples(record, made)
+    if not fair:
+        return Confirmation(None, "every kernel is right; all samples lie beyond ranges that were not made for them")
+    worst = _worst(made, exact, fair)
+    if worst is not None and worst.ratio > FACTOR:
+        surer = [predict(run, twin, sample, SURE_SEEDS, furthest=True) for sample in record.samples]
+        worst = _worst(surer, exact, fair)
     if worst is not None and worst.ratio > FACTOR:
         if truth.jumps(record.case):
             return Confirmation(
@@ -172,7 +193,7 @@ def _judge_conversion(record: CaseRun, twin: Twin, suspicion: Verdict) -> Confir
         if not _steady(record, run, made):
             return Confirmation(None, "a float kernel gives now this and now that, which is no witness")
         plain = _in_floats(record, suspicion)
-        return plain if plain.verdict is not None else _converter(record, twin, suspicion, worst)
+        return plain if plain.verdict is not None else _converter(record, twin, suspicion, worst, fair)
     return judge_ranges(record, suspicion, made)
 
 
@@ -232,9 +253,22 @@ class Deviation:
     bound: float
 
 
-def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
+def fair_samples(record: CaseRun, made: list[Prediction]) -> list[int]:
+    """The samples, by number, on which the runtimes can be held against the model.
+
+    What saturates in ranges that were declared, or calibrated on other data, is what was asked for.
+    """
+    conversion = record.case.conversion
+    own = conversion.calibrated and conversion.representative in ("samples", "wide")
+    seen = conversion.calibration if own else 0
+    held = (s < seen or max(p.beyond.values(), default=0.0) <= SATURATED for s, p in enumerate(made))
+    return [s for s, fair in enumerate(held) if fair]
+
+
+def _worst(made: list[Prediction], truth: Truth, fair_ones: list[int]) -> Deviation | None:
     found: list[Deviation] = []
-    for s, prediction in enumerate(made):
+    for s in fair_ones:
+        prediction = made[s]
         for o, value in enumerate(prediction.values):
             true, bound = truth.values[s][o], truth.bounds[s][o] + prediction.noise[o]
             if value.shape != true.shape or not value.size:
@@ -250,7 +284,7 @@ def _worst(made: list[Prediction], truth: Truth) -> Deviation | None:
     return max(found, key=lambda d: d.ratio, default=None)
 
 
-def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation) -> Confirmation:
+def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation, fair: list[int]) -> Confirmation:
     evidence = {
         **suspicion.evidence,
         "sample": worst.sample,
@@ -274,19 +308,21 @@ def _converter(record: CaseRun, twin: Twin, suspicion: Verdict, worst: Deviation
         blame="converter",
         evidence=evidence,
     )
-    return Confirmation(with_model_error(record, verdict), "every kernel is right, the graph is not")
+    return Confirmation(with_model_error(record, verdict, fair), "every kernel is right, the graph is not")
 
 
-def with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
+def with_model_error(record: CaseRun, verdict: Verdict, fair: Sequence[int] | None = None) -> Verdict:
     """The verdict, with how far the runtimes are from TensorFlow over the largest value of an output.
 
-    Beside it what rounding accounts for: a step of the output's own grid, or where it has none of the weights'.
+    Beside it what rounding accounts for: a step of the output's own grid, or where it has none of the weights'. `fair`
+    are the samples that count, by number; None: all.
     """
     run = next(run for run in record.runs.values() if run.complete)
+    samples = range(len(run.samples)) if fair is None else fair
     error, noise, least = 0.0, ROUNDED.get(record.case.conversion.judged, 0.0), 1e-30
     for o, slot in enumerate(run.outputs):
-        wanted = [outputs[o] for outputs in record.reference]
-        made = [outputs[o] for outputs in run.samples]
+        wanted = [record.reference[s][o] for s in samples]
+        made = [run.samples[s][o] for s in samples]
         if any(w.shape != m.shape or w.dtype.kind not in "fiub" for w, m in zip(wanted, made, strict=True)):
             continue
         pairs = [real_pair(m, w, slot, None) for w, m in zip(wanted, made, strict=True)]
@@ -300,14 +336,17 @@ def with_model_error(record: CaseRun, verdict: Verdict) -> Verdict:
     return replace(verdict, evidence={**verdict.evidence, MODEL_ERROR: error, NOISE: noise, STEP: least})
 
 
-def is_shown(record: CaseRun) -> bool:
+def is_shown(record: CaseRun, fair: Sequence[int] | None = None) -> bool:
     """Whether the outputs are not TensorFlow's: one is off by more than `SHOWN` of its own steps, or is NaN or infinite
     where TensorFlow's is not, or cannot be compared.
+
+    `fair` are the samples that count, by number; None: all.
     """
     run = next(run for run in record.runs.values() if run.complete)
     for o, slot in enumerate(run.outputs):
         step = step_of(record.flat, slot)
-        for wanted, made in zip(record.reference, run.samples, strict=True):
+        for s in range(len(run.samples)) if fair is None else fair:
+            wanted, made = record.reference[s], run.samples[s]
             if wanted[o].shape != made[o].shape:
                 return True
             actual, expected = real_pair(made[o], wanted[o], slot, None)

@@ -80,10 +80,18 @@ def message_of(found: dict[str, Any]) -> str:
     """
     if "pass" not in found:
         return ""
+    if _only_renamed(found["before"], found["after"]):
+        return f"{found['after'][0].removeprefix('tfl.').upper()} gives other values than {found['before'][0]}"
     before, after = (", ".join(_shortened(found[key])) for key in ("before", "after"))
     where = "constant folding" if found["after"] == [CONSTANT] else str(found["pass"])
     what = f": {before or 'nothing'} -> {after or 'nothing'}" if before or after else ""
     return f"the converter changed the model in {where}{what}"
+
+
+def _only_renamed(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether one operation became its namesake: whether the pass or the kernel is at fault is open then."""
+    names = [name.replace("_", "").lower() for name in (*before, *after)]
+    return len(before) == len(after) == 1 and names[0].startswith("tf.") and names[1] == f"tfl.{names[0][3:]}"
 
 
 CONSTANT = "constant"

@@ -22,11 +22,13 @@ from fuzzer.mutate.draw import WILD
 from fuzzer.ops import TensorType, registry
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.death import judge_death
-from scripts import bench_reduce
-from scripts.bench_reduce import Trial, beyond, confusions
 from scripts.defects import DEFECTS
 from scripts.defects.planted import PLANTED
 from scripts.defects.table import by_name
+from scripts.reduction import figures, finished, trials
+from scripts.reduction.figures import confusions
+from scripts.reduction.larger import larger
+from scripts.reduction.trials import Trial, beyond
 from tests.findings.samples import finding
 
 # --- the table --------------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def test_a_defect_does_one_thing() -> None:
 @pytest.mark.parametrize("name", sorted(PLANTED))
 def test_larger_cases_hold_what_the_defect_needs_and_more(name: str) -> None:
     planted = PLANTED[name]
-    first, again = ([*islice(bench_reduce.larger(planted, Random("5")), 3)] for _ in range(2))
+    first, again = ([*islice(larger(planted, Random("5")), 3)] for _ in range(2))
     assert [c.id for c in first] == [c.id for c in again], "the same cases twice"
     assert len(first) == 3
     for case in first:
@@ -139,19 +141,19 @@ def test_the_tables_tell_minimal_from_not_and_name_what_made_no_finding(tmp_path
     names = sorted(PLANTED)[:2]
     rows = [trial(names[0], "1"), trial(names[1], "2", missed=["runtimes"]), Trial(names[1], why="no case shows it")]
     text = StringIO()
-    bench_reduce.report(rows, Console(file=text, width=200))
+    figures.report(rows, Console(file=text, width=200))
     said = text.getvalue()
     assert "50% of 2" in said and "runtimes" in said and f"no finding: {names[1]}" in said
-    bench_reduce.save(rows, tmp_path / "out.json", 7, 30.0)
+    figures.save(rows, tmp_path / "out.json", 7, 30.0)
     saved = json.loads((tmp_path / "out.json").read_text())
     assert saved["seed"] == 7 and len(saved["trials"]) == 3 and saved["trials"][0]["defect"] == names[0]
 
 
 def test_a_campaign_without_findings_has_figures(tmp_path: Path) -> None:
     FindingStore(tmp_path, create=True)
-    table = bench_reduce.campaign_table(tmp_path)
+    table = finished.campaign_table(tmp_path)
     assert next(iter(table.columns[1].cells)) == "0"
-    assert bench_reduce.retold(tmp_path).findings == []
+    assert finished.retold(tmp_path).findings == []
 
 
 def test_the_findings_of_a_campaign_are_titled_and_merged_as_this_release_does(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_the_findings_of_a_campaign_are_titled_and_merged_as_this_release_does(t
 
         seen = "2026-01-02" if title == "second" else "2026-01-01"
         store.add(finding(title, kind=kind.value, stage=stage.value, first_seen=f"{seen}T00:00:00+00:00"), write)
-    told = bench_reduce.retold(tmp_path)
+    told = finished.retold(tmp_path)
     assert (told.titles_before, told.titles, told.unread) == (3, 2, 1)
     (only,) = told.findings
     assert only.title.startswith("allocate-error") and len(only.alternatives) == 1
@@ -192,7 +194,7 @@ def test_the_findings_of_a_campaign_are_titled_and_merged_as_this_release_does(t
 )
 def test_planted_defects_shrink_to_their_smallest_cases_under_a_title_each(only: str, tmp_path: Path) -> None:
     console = Console(file=StringIO())
-    rows = bench_reduce.trials(1, 60.0, 3, 1, only, tmp_path, console)
+    rows = trials.trials(1, 60.0, 3, 1, only, tmp_path, console)
     assert {t.defect for t in rows} == {name for name in PLANTED if only in name}
     assert all(t.found for t in rows), [t.why for t in rows]
     assert [t.missed for t in rows] == [[]] * len(rows)
@@ -211,7 +213,7 @@ def test_a_smallest_case_of_something_else_is_not_the_planted_one(tmp_path: Path
     tree = json.loads((REPRODUCED / "allocate_error_pad_int16x8.json").read_text())
     real, verdict = from_json(tree["case"]), Verdict.from_json(tree["verdict"])
     assert verdict.kind in planted.kinds
-    station = bench_reduce.Station(store, bench_reduce.Forgetful(store), 1.0, tmp_path)
+    station = trials.Station(store, trials.Forgetful(store), 1.0, tmp_path)
     try:
         for case, another in ((small("relu"), False), (real, True)):
             sample = Sample(Suspicion(case, verdict, ""), case, verdict, "", 3, True)
@@ -222,7 +224,7 @@ def test_a_smallest_case_of_something_else_is_not_the_planted_one(tmp_path: Path
 
 @pytest.mark.slow
 def test_a_planted_ending_shows_where_it_is_put_and_nowhere_else() -> None:
-    zygote = Zygote(bench_reduce.TARGET)
+    zygote = Zygote(trials.TARGET)
     executor = Executor(zygote.path, Limits(timeout_s=60.0))
     try:
         zygote.wait_ready()
