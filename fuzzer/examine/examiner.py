@@ -23,7 +23,6 @@ from fuzzer.examine.saving import Sample
 from fuzzer.execute import Executor, Limits
 from fuzzer.findings import inbox
 from fuzzer.findings.finding import Finding
-from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import FindingStore
@@ -227,14 +226,14 @@ class Examiner:
     def _store(self, sample: Sample) -> Outcome:
         with self._ledger.claim(_FILING, wait=True), self.store.filing():
             old, finding = self._place(sample)
-            if old is not None and self._is_enough(old, sample) and not unconfirmed(old):
+            if old is not None and self._is_enough(old, sample) and old.shown:
                 return self._seen(old, sample, "a smaller sample is known")
         self.doing = f"running the reproducer: {finding.title[:60]}"
         sample, exit_code = self._run_script(sample, finding.title, finding.id)
         with self._ledger.claim(_FILING, wait=True), self.store.filing():
             old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
             script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
-            better = old is None or (unconfirmed(old) and exit_code == saving.SHOWN)
+            better = old is None or (not old.shown and exit_code == saving.SHOWN)
             if old is not None and not better and self._is_enough(old, sample):
                 return self._seen(old, sample, "a smaller sample is known")
             if old is not None and old.script_exit == saving.SHOWN != exit_code:

@@ -17,7 +17,6 @@ from fuzzer.examine.facets import names_itself
 from fuzzer.examine.propagated import Propagated
 from fuzzer.findings import merging
 from fuzzer.findings.finding import Finding
-from fuzzer.findings.hiding import unconfirmed
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.titles import LOOP, finding_id
 from fuzzer.oracles import DEATHS, Kind, Verdict
@@ -136,7 +135,7 @@ class Ledger:
             ids = dict.fromkeys([*self._accounts.get(facet, ()), *self._by_key.get(facet, ())])
             known = [self._findings[id_] for id_ in ids if id_ in self._findings]
             if self._examined[facet] < EXAMINED_PER_KEY:
-                known = [f for f in known if not unconfirmed(f)]
+                known = [f for f in known if f.shown]
             told = (f for f in known if _named_by(f, facet) and _died_of(f, kind, framed, runtime))
             fits = [f for f in told if set(f.ops) <= set(ops) or not _goes_by_ops(f, framed)]
             # Words that led to several titles tell too little, but a death is dear to run again.
@@ -266,7 +265,7 @@ class Ledger:
 
 
 def _is_small(finding: Finding) -> bool:
-    return finding.minimised and finding.nodes <= SMALL_NODES and not unconfirmed(finding)
+    return finding.minimised and finding.nodes <= SMALL_NODES and finding.shown
 
 
 def _goes_by_ops(finding: Finding, framed: bool) -> bool:

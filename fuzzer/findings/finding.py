@@ -96,6 +96,11 @@ class Finding:
     replay_said: str = ""
     """A sentence of the replay on how often and what was seen."""
 
+    @property
+    def shown(self) -> bool:
+        """Whether its reproducer showed it when the finding was made, or nobody asked (`script_exit`)."""
+        return self.script_exit in (1, -1)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)

@@ -269,12 +269,13 @@ def test_a_script_that_does_not_show_it_has_a_second_try(
     assert Hider()(replace(found, kind="crash")) is None, "a death may need the heap that it met"
 
 
+@pytest.mark.parametrize("exits", [0, 2])
 def test_a_sample_whose_script_shows_it_replaces_one_whose_does_not(
-    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    planted: Zygote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exits: int
 ) -> None:
     crashes = tmp_path / "crashes"
     one, other = cases_with("relu", count=2, without=("elu", "tanh"))
-    monkeypatch.setattr(saving, "run_script", lambda script: 0)
+    monkeypatch.setattr(saving, "run_script", lambda script: exits)
     examined(planted, crashes, tmp_path, Suspicion(one, value("relu", 1), FOUND))
     monkeypatch.setattr(saving, "run_script", lambda script: 1)
     examined(planted, crashes, tmp_path, Suspicion(other, value("relu", 2), FOUND))
