@@ -190,6 +190,8 @@ def _told(processes: _Processes, crashes: Path, target: Target, reduction: Reduc
     before, after = size(target.case), size(reduction.case)
     others = _others(crashes, reduction) if given is None else ""
     if after >= before:
+        if reduction.complete and given is None:
+            _mark_minimised(crashes, target)
         least = "as small as it gets" if reduction.complete else "no smaller in this time; the same command goes on"
         return f"{target.name} is {least}: {_measure(before)}{others}"
     if given is not None:
@@ -209,7 +211,7 @@ def _others(crashes: Path, reduction: Reduction) -> str:
     """Puts second defects into the inbox, where no finding has their key; what was remembered is there already."""
     if not reduction.others or not reduction.executions:
         return ""
-    known = {finding.key for finding in FindingStore(crashes).findings()}
+    known = {key for finding in FindingStore(crashes).findings() for key in (finding.key, *finding.other_keys)}
     found = datetime.now(UTC).isoformat(timespec="seconds")
     new = [s for s in reduction.others if key_of(s.verdict, s.case.conversion.scheme) not in known]
     for second in new:
@@ -231,6 +233,15 @@ def _stored(processes: _Processes, crashes: Path, target: Target, reduction: Red
     if outcome.finding is None or outcome.what == "seen":
         return f"not stored: {outcome.why}"
     return f"stored as {outcome.finding.path}"
+
+
+def _mark_minimised(crashes: Path, target: Target) -> None:
+    """Takes down that the sample of a finding is the smallest, where a campaign was short of time."""
+    store = FindingStore(crashes)
+    finding = store.at(target.name)
+    if not finding.minimised:
+        store.minimised(finding.id)
+        store.rebuild_index()
 
 
 def _as_found(store: FindingStore, finding: Finding, target: Target) -> Case:

@@ -161,6 +161,9 @@ class FindingStore:
         result, said, at = (str(event[name]) for name in ("result", "said", "at"))
         self._change(event, lambda old: replace(old, replayed=result, replay_said=said, replayed_at=at))
 
+    def _apply_minimised(self, event: dict[str, object]) -> None:
+        self._change(event, lambda old: replace(old, minimised=True))
+
     def _apply_bisected(self, event: dict[str, object]) -> None:
         found = [str(event[name]) for name in _BISECTED]
         self._change(event, lambda old: old.bisected(*found))
@@ -293,6 +296,10 @@ class FindingStore:
         """Journals what a replay came to, and when (ISO 8601). Raises `UserError` for an unknown id, `OSError`."""
         self.journal.append("replayed", id=self.get(id_).id, result=result, said=said, at=at)
 
+    def minimised(self, id_: str) -> None:
+        """Journals that minimising a finding's sample came to its end, and to nothing smaller. Raises as `replayed`."""
+        self.journal.append("minimised", id=self.get(id_).id)
+
     def bisected(self, id_: str, package: str, answers: Mapping[str, object], found: Boundaries) -> None:
         """Journals what each release said (`answers`, by version) and the releases around the defect.
 
@@ -329,6 +336,7 @@ _EVENTS: Mapping[str, Callable[[FindingStore, dict[str, object]], None]] = {
     "mark": FindingStore._apply_mark,
     "replayed": FindingStore._apply_replayed,
     "accounts": FindingStore._apply_accounts,
+    "minimised": FindingStore._apply_minimised,
     "bisected": FindingStore._apply_bisected,
 }
 """What each event of the journal does; events that are not listed are for others (the inbox, the bounds of a night)."""

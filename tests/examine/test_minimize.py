@@ -116,7 +116,11 @@ def test_a_smaller_case_of_a_finding_is_no_other_suspicion(
     (new,) = FindingStore(tmp_path).findings()
     assert (new.id, new.count, new.nodes, new.minimised) == (old.id, 1, 1, True)
     assert new.found_as == found.id and decode((tmp_path / new.path / "case.json").read_bytes()) == found
+    FindingStore(tmp_path).journal.append("finding", finding=replace(new, minimised=False).to_json(), counted=False)
+    assert not FindingStore(tmp_path).get(old.id).minimised
     assert "as small as it gets" in minimize(tmp_path, old.id, 60.0, 1)
+    (same,) = FindingStore(tmp_path).findings()
+    assert same == new, "what a campaign had no time to find out is known now"
 
 
 def test_a_folder_that_is_no_finding_is_told_before_anything_runs(tmp_path: Path, tiny: list[Zygote]) -> None:
