@@ -80,7 +80,7 @@ def message_of(found: dict[str, Any]) -> str:
     """
     if "pass" not in found:
         return ""
-    if _only_renamed(found["before"], found["after"]):
+    if _only_translated(found["before"], found["after"]):
         return f"{found['after'][0].removeprefix('tfl.').upper()} gives other values than {found['before'][0]}"
     before, after = (", ".join(_shortened(found[key])) for key in ("before", "after"))
     where = "constant folding" if found["after"] == [CONSTANT] else str(found["pass"])
@@ -88,10 +88,9 @@ def message_of(found: dict[str, Any]) -> str:
     return f"the converter changed the model in {where}{what}"
 
 
-def _only_renamed(before: Sequence[str], after: Sequence[str]) -> bool:
-    """Whether one operation became its namesake: whether the pass or the kernel is at fault is open then."""
-    names = [name.replace("_", "").lower() for name in (*before, *after)]
-    return len(before) == len(after) == 1 and names[0].startswith("tf.") and names[1] == f"tfl.{names[0][3:]}"
+def _only_translated(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether one operation of TensorFlow's became one of TFLite's: whether pass or kernel is at fault is open then."""
+    return len(before) == len(after) == 1 and before[0].startswith("tf.") and after[0].startswith("tfl.")
 
 
 CONSTANT = "constant"
