@@ -31,6 +31,8 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 _MAX_WRITTEN_OUT = 24
 """Elements of a comprehension that are written out; longer ones stay comprehensions."""
+_KINDS = {"is_integer": ("int", "uint"), "is_floating": ("float", "bfloat")}
+"""How the names of dtypes begin of which `tf.DType` says these (tensorflow/python/framework/dtypes.py)."""
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Is: lambda a, b: a is b,
     ast.IsNot: lambda a, b: a is not b,
@@ -231,10 +233,13 @@ class Folder(ast.NodeTransformer):
         return deepcopy(self.bound.get(node.id, node)) if isinstance(node.ctx, ast.Load) else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """`x.shape.rank` of a typed value is known."""
+        """`x.shape.rank` and `x.dtype.is_integer` of a typed value are known; float64 is floating too."""
         of = node.value
         if node.attr == "rank" and isinstance(of, ast.Attribute) and (known := self._shape(of)) is not None:
             return literal(len(known))
+        starts = _KINDS.get(node.attr)
+        if starts and isinstance(of, ast.Attribute) and of.attr == "dtype" and (type_ := self._type(of.value)):
+            return literal(type_.dtype.startswith(starts))
         return self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
@@ -253,9 +258,11 @@ class Folder(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def _shape(self, node: ast.Attribute) -> tuple[int, ...] | None:
-        if node.attr == "shape" and isinstance(node.value, ast.Name) and node.value.id in self._types:
-            return self._types[node.value.id].shape
-        return None
+        type_ = self._type(node.value) if node.attr == "shape" else None
+        return type_.shape if type_ is not None else None
+
+    def _type(self, node: ast.expr) -> TensorType | None:
+        return self._types.get(node.id) if isinstance(node, ast.Name) else None
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """Arithmetic on numbers."""

@@ -297,6 +297,13 @@ def test_dtype_tests_stay_only_where_the_model_runs_in_float64() -> None:
     case = image("batch_norm", fused=True)
     assert "dtype" not in "\n".join(ModelText(case).function())
     assert "if x0.dtype == tf.float32" in "\n".join(ModelText(case, truth=True).function())
+    pair = (TensorType((2,), "float32"), TensorType((2,), "float32"))
+    plain = {k: domain.default for k, domain in registry()["truncate_div"].attrs.items()}
+    division = Case(Model(pair, (Node("truncate_div", ("x0", "x1"), plain),), ("n0",)))
+    for truth in (False, True):
+        assert "    return tf.raw_ops.TruncateDiv(x=x0, y=x1)" in ModelText(division, truth=truth).function()
+    whole = replace(division, model=replace(division.model, inputs=(TensorType((2,), "int32"),) * 2))
+    assert "    return tf.raw_ops.TruncateDiv(x=x0, y=tf.maximum(x1, 1))" in ModelText(whole).function()
 
 
 def test_a_recurrent_op_stays_a_function_without_the_branches_not_taken() -> None:
