@@ -12,8 +12,9 @@ from fuzzer.case import Case, TypedNode
 from fuzzer.case.conversion import TFMOT
 from fuzzer.ops import REALS, WeightSlot
 from fuzzer.reproducer import layout, road_text, source, training_text
+from fuzzer.reproducer.folding import is_literal, literal
 from fuzzer.reproducer.road_text import weight_names, weights_first
-from fuzzer.reproducer.source import NotInlineError, literal, name
+from fuzzer.reproducer.source import NotInlineError, name
 
 _ROUNDED = "rounded_"
 KERAS = {"keras": "tf.keras", "keras_export": "tf.keras", "legacy_keras": "tf_keras"}
@@ -180,7 +181,7 @@ class ModelText:
             # One constant, not one for each use in a loop.
             _call("tf.convert_to_tensor", [v]) if isinstance(v, ast.Name) and v.id in weights else v
             for v in bound.values()
-            if not source.is_literal(v)
+            if not is_literal(v)
         ]
         return _call(identifier, arguments)
 
