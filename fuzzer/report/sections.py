@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from fuzzer.case import Case
@@ -32,6 +33,8 @@ _NOISE = re.compile(
 )
 """What TensorFlow says at every start, whatever is run (tensorflow/core/util/port.cc, cuda_platform.cc,
 compiler/mlir/lite/python/tf_tfl_flatbuffer_helpers.cc), and of a Python stack the frames that are ours."""
+_PYTHON_FRAME = re.compile(r"(?:lib)?python\d[\d.]*(?:\.so[\d.]*)? ")
+"""How a frame of CPython begins: its shared library, or its executable where that is linked statically."""
 NODE = re.compile(r"Node number (\d+) \((\w+)\)")
 """How a runtime names the node that failed: tensorflow/lite/core/subgraph.cc."""
 _TOLD = frozenset(
@@ -293,9 +296,11 @@ def _several(values: list[Any]) -> str:
 
 
 def _stack(material: Material) -> Iterator[Block]:
+    # What the Python interpreter does to call the library is in every stack and tells nothing.
+    native = [*takewhile(lambda line: not _PYTHON_FRAME.match(line), material.stack)]
     if material.stack:
-        yield say("Innermost function first:")
-        yield Code("\n".join(material.stack))
+        yield say("Innermost function first, up to the call from Python:" if native else "Innermost function first:")
+        yield Code("\n".join(native or material.stack))
 
 
 def _log(material: Material) -> Iterator[Block]:

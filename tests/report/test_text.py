@@ -73,12 +73,18 @@ def test_the_log_is_without_what_tensorflow_says_at_every_start(tmp_path: Path) 
 
 
 def test_a_death_tells_where_and_names_those_not_tried(tmp_path: Path) -> None:
-    stack = ["libtensorflow_cc.so.2 mlir::TFL::f", "libc.so.6 abort"]
-    evidence = {"signal": "SIGABRT", "step": "conversion of the graph (MLIR)", "frame": "mlir::TFL::f", "stack": stack}
+    stack = ["libc.so.6 abort", "libtensorflow_cc.so.2 mlir::TFL::f", "_pywrap_x.so pybind11::g"]
+    python = ["libpython3.11.so.1.0 cfunction_call", "libc.so.6 __libc_start_main", "python3.11 _start"]
+    evidence = {
+        "signal": "SIGABRT",
+        "step": "conversion of the graph (MLIR)",
+        "frame": "mlir::TFL::f",
+        "stack": stack + python,
+    }
     told = Verdict(Stage.INVOKE, Kind.CRASH, "SIGABRT in f", "litert", 6.0, "signal", "", evidence)
     text = markdown(report(material(tmp_path, told, kind="crash", unit="signal", severity=6.0)))
     assert "- Died of: `SIGABRT`" in text and "- During: conversion of the graph" in text
-    assert "\n".join(stack) in text
+    assert "\n".join(stack) in text and "cfunction_call" not in text and "_start" not in text
     assert (
         "| litert | ai\\_edge\\_litert, default | dies |" in text
         or "| litert | ai_edge_litert, default | dies |" in text
