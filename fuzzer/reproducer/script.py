@@ -8,6 +8,7 @@ recipes (`fuzzer.reproducer.tensors`); titles and messages, which a case may hav
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Sequence
 
 from fuzzer.case import Case
@@ -25,6 +26,9 @@ from fuzzer.reproducer.tolerance_text import by_tolerance
 from fuzzer.reproducer.training_text import tfmot_imports
 from fuzzer.reproducer.truth_text import against_truth
 
+_ONE_AT_A_TIME = threading.Lock()
+"""CPython counts the depth of syntax trees per interpreter, not per thread: two that parse at once make it raise
+"SystemError: AST constructor recursion depth mismatch" (seen with 3.11.7; python/cpython issue 106905)."""
 _STANDARD = ("os", "re", "resource", "signal", "subprocess", "tempfile")
 """Modules of the standard library that a script imports when its text names them."""
 _HOOK = '''
@@ -39,10 +43,14 @@ sys.excepthook = cannot_tell'''.splitlines()
 
 
 def reproducer(case: Case, verdict: Verdict, title: str, versions: str) -> str:
-    """The text of `repro.py` for a finding. `title` and `versions` are shown in its docstring."""
-    plan = Plan(case, verdict)
-    told = _docstring(title, versions, rewrite_text.sentence(verdict))
-    return tidy("\n".join([*told, *_page(plan)]) + "\n")
+    """The text of `repro.py` for a finding. `title` and `versions` are shown in its docstring.
+
+    Safe for use by several threads; one writes at a time.
+    """
+    with _ONE_AT_A_TIME:
+        plan = Plan(case, verdict)
+        told = _docstring(title, versions, rewrite_text.sentence(verdict))
+        return tidy("\n".join([*told, *_page(plan)]) + "\n")
 
 
 def _docstring(title: str, versions: str, more_told: str) -> list[str]:

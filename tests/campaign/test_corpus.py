@@ -180,6 +180,8 @@ def test_entries_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
 
 ENTRIES, BLOCKS, FIRST = 10_000, 150_000, 23_000
 """A corpus of a long campaign: blocks in all, and those of the first case (the design page has the figure)."""
+EMPTY_START_S = 1.2
+"""What a start without entries takes, imports mostly, where 5 s are the bound (2.0 to 2.5 on a host that was slow)."""
 MAX_START_S = 5.0
 """Of CPU time, supervisor and driver together: a machine that does other things slows the clock."""
 
@@ -222,7 +224,9 @@ def test_starting_with_ten_thousand_entries_is_quick_and_executes_none(tmp_path:
         assert not known & set(campaign.cases())
     print(f"known blocks {reading_s:.2f} s, to the first case {took}")
     # The tiny target has no native blocks, so a driver that knows them is counted apart; the supervisor knows them too.
-    assert took["full"] - took["empty"] + 2 * reading_s < MAX_START_S
+    # Seconds of CPU are longer on a busy host: what an empty start takes says how long.
+    slower = max(1.0, took["empty"] / EMPTY_START_S)
+    assert took["full"] - took["empty"] + 2 * reading_s < MAX_START_S * slower
 
 
 def cpu_s(pid: int) -> float:

@@ -10,8 +10,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tokenize
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -30,6 +32,7 @@ from fuzzer.ops import DTYPE_BYTES, TensorType, WeightSlot, registry
 from fuzzer.oracles.confirm.quantised import ROUNDED
 from fuzzer.oracles.messages import converter_message, normalise, runtime_message
 from fuzzer.oracles.verdict import DEATHS, SCRIPT_DIES, Kind, Stage, Verdict
+from fuzzer.reproducer import script as script_module
 from fuzzer.reproducer.fragment import fragment
 from fuzzer.reproducer.layout import WIDTH
 from fuzzer.reproducer.model_text import ModelText
@@ -172,6 +175,27 @@ def test_same_finding_gives_the_same_script() -> None:
     for case, rng in cases(20, 2):
         made = drawn_verdict(rng)
         assert reproducer(case, made, "t", "v") == reproducer(case, made, "t", "v")
+
+
+def test_several_examiners_write_one_script_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython counts the depth of syntax trees for all threads together, and raises `SystemError` where it is off."""
+    drawn = [(case, drawn_verdict(rng)) for case, rng in cases(6, 5)]
+    alone = [reproducer(case, told, "title", "v") for case, told in drawn]
+    at_work: list[int] = []
+    most, page = [0], script_module._page
+
+    def watched(plan: Any) -> list[str]:
+        at_work.append(1)
+        most[0] = max(most[0], len(at_work))
+        time.sleep(0.02)
+        lines = page(plan)
+        at_work.pop()
+        return lines
+
+    monkeypatch.setattr(script_module, "_page", watched)
+    with ThreadPoolExecutor(4) as threads:
+        again = list(threads.map(lambda pair: reproducer(*pair, "title", "v"), drawn))
+    assert again == alone and most == [1]
 
 
 def test_numbers_of_many_cases_are_the_campaigns_bit_for_bit() -> None:
