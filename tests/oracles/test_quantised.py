@@ -14,8 +14,9 @@ from fuzzer.execute import Executor, Reply
 from fuzzer.ops import TensorType
 from fuzzer.oracles import Kind, Stage, Verdict
 from fuzzer.oracles.confirm import formats
+from fuzzer.oracles.confirm.node import NodeDivergence
 from fuzzer.oracles.confirm.prediction import Prediction
-from fuzzer.oracles.confirm.quantised import ROUNDED, fair_samples, is_shown, with_model_error
+from fuzzer.oracles.confirm.quantised import ROUNDED, by_rounding, fair_samples, is_shown, with_model_error
 from fuzzer.oracles.confirm.twin import Grid
 from fuzzer.oracles.verdict import MODEL_ERROR, NOISE
 from tests.oracles.test_oracles import small_net
@@ -266,6 +267,16 @@ def test_a_clamp_hides_what_rounding_does_and_ranges_are_declared(real: Executor
     answer = real.run({"command": "confirm", "case": tree, "verdict": suspicion.to_json()})
     assert isinstance(answer, Reply) and "bug" not in answer.message, answer.message.get("bug", "")[-800:]
     assert answer.message["verdict"] is None and why in answer.message["why"], answer.message["why"]
+
+
+def test_a_format_accounts_for_a_rounding_of_one_kernel_and_for_no_more() -> None:
+    op = _flat("CONV_2D", [(0.5,), (0.1,), (0.07,), (1.0,)]).ops[0]
+
+    def off(by: float) -> NodeDivergence:
+        return NodeDivergence(0, op, "tf-xnnpack", 2.0, by, "steps", (0,), 0.0, by, 0, 0, (1,))
+
+    assert by_rounding([off(0.75)]) and by_rounding([off(0.7), off(0.99)])
+    assert not by_rounding([off(0.75), off(1.5)]) and not by_rounding([off(255.0)])
 
 
 def test_samples_count_where_calibration_saw_them_or_nothing_saturates() -> None:
