@@ -22,7 +22,7 @@ from fuzzer.examine.observing import Observation, Observer, is_same
 from fuzzer.examine.saving import Sample
 from fuzzer.execute import Executor, Limits
 from fuzzer.findings import inbox
-from fuzzer.findings.finding import Finding
+from fuzzer.findings.finding import NOT_RUN, SHOWN, Finding
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import FindingStore
@@ -233,10 +233,10 @@ class Examiner:
         with self._ledger.claim(_FILING, wait=True), self.store.filing():
             old, finding = self._place(sample)  # another examiner may have filed its like meanwhile
             script = reproducer(sample.case, sample.verdict, finding.title, self.versions)
-            better = old is None or (not old.shown and exit_code == saving.SHOWN)
+            better = old is None or (not old.shown and exit_code == SHOWN)
             if old is not None and not better and self._is_enough(old, sample):
                 return self._seen(old, sample, "a smaller sample is known")
-            if old is not None and old.script_exit == saving.SHOWN != exit_code:
+            if old is not None and old.script_exit == SHOWN != exit_code:
                 # However small: with it the finding would be off the main list, or harder to believe.
                 return self._seen(old, sample, "the reproducer of the larger sample shows it")
             before = old.examined_s if old is not None else 0.0
@@ -284,7 +284,7 @@ class Examiner:
                 told = {**sample.verdict.evidence, SCRIPT_DIES: True}
                 sample = replace(sample, verdict=replace(sample.verdict, evidence=told))
                 exits, shown = self._script_exits(sample, title)
-        if exits[-1] not in (saving.SHOWN, saving.NOT_RUN, saving.ENDLESS):
+        if exits[-1] not in (SHOWN, NOT_RUN, saving.ENDLESS):
             self.store.unconfirmed(id_, sample.case.id, exits, shown)
         return sample, exits[-1]
 
@@ -296,7 +296,7 @@ class Examiner:
         """
         script = reproducer(sample.case, sample.verdict, title, self.versions)
         exits = [saving.run_script(script)]
-        if exits[0] in (saving.SHOWN, saving.NOT_RUN, saving.ENDLESS):
+        if exits[0] in (SHOWN, NOT_RUN, saving.ENDLESS):
             return exits, True
         shown = self.observe(sample.case, sample.verdict, fresh=True).verdict is not None
         return [*exits, saving.run_script(script)], shown

@@ -26,9 +26,6 @@ from fuzzer.report.material import read_folder
 from fuzzer.report.sections import report
 
 SCRIPT_TIMEOUT_S = 180.0
-SHOWN = 1
-"""Exit code of a reproducer that shows its defect (`fuzzer.reproducer.script`)."""
-NOT_RUN = -1
 ENDLESS = -2
 """Stands for the exit code of a reproducer that took longer than `SCRIPT_TIMEOUT_S`."""
 

@@ -23,6 +23,10 @@ class State(StrEnum):
     FLAKY = "flaky"
 
 
+SHOWN, NOT_RUN = 1, -1
+"""Exit code of a reproducer that shows its defect (`fuzzer.reproducer.script`), and what stands for none."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One row of the index. `id` is derived from the title, so the same title is the same finding anywhere."""
@@ -61,7 +65,7 @@ class Finding:
     """Folder of the finding, relative to the crashes folder."""
     key: str = ""
     """What equals before minimising for equal defects; bounds the work spent on one defect."""
-    script_exit: int = -1
+    script_exit: int = NOT_RUN
     """Exit code of `repro.py` in a process of its own when the finding was made: 1 is "still there"; -1 not run."""
     examined_s: float = 0.0
     """Seconds that suspicions which ended under this title took to examine, in all."""
@@ -99,7 +103,7 @@ class Finding:
     @property
     def shown(self) -> bool:
         """Whether its reproducer showed it when the finding was made, or nobody asked (`script_exit`)."""
-        return self.script_exit in (1, -1)
+        return self.script_exit in (SHOWN, NOT_RUN)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

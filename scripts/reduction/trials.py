@@ -24,6 +24,7 @@ from fuzzer.examine.observing import ExecutorBugError, Observer
 from fuzzer.examine.saving import Sample
 from fuzzer.execute import Death, Executor, Limits, Zygote
 from fuzzer.findings import Finding, FindingStore
+from fuzzer.findings.finding import NOT_RUN
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import FRAME, judge_death
@@ -262,7 +263,7 @@ def trials(
 
     with ExitStack() as stack:
         # What is planted is in no stack that a script can meet.
-        stack.enter_context(patch.object(saving, "run_script", lambda script: saving.NOT_RUN))
+        stack.enter_context(patch.object(saving, "run_script", lambda script: NOT_RUN))
         store = FindingStore(folder / "crashes", create=True)
         ledger, stations = Forgetful(store), []
         for number in range(parallel):
