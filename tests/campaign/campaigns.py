@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fuzzer.campaign.slot import in_flight
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.findings import FindingStore
-from tests.execute.processes import children, descendants, wait_for
+from tests.execute.processes import children, descendants, state, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +57,24 @@ class Campaign:
 
     def drivers(self) -> list[int]:
         return children(self.process.pid, "fuzzer.campaign.driver")
+
+    def stop_at_a_case(self) -> int:
+        """Stops driver 0 (`SIGSTOP`) in the middle of a case, however slow the host is; its process id."""
+
+        def stopped() -> int:
+            (pid,) = self.drivers()
+            os.kill(pid, signal.SIGSTOP)
+            wait_for(lambda: state(pid) == "T", what="the driver stops")
+            if in_flight(self.slot) is not None:
+                return pid
+            os.kill(pid, signal.SIGCONT)
+            return 0
+
+        return wait_for(stopped, what="the driver is at a case")
+
+    @property
+    def slot(self) -> Path:
+        return self.corpus / ".state" / "worker-0.slot"
 
     def zygote(self) -> int:
         return next(iter(children(self.process.pid, "fuzzer.execute.zygote")), 0)
