@@ -49,9 +49,9 @@ def _anonymous(found: re.Match[str]) -> str:
 def _shortened(found: re.Match[str]) -> str:
     path = found[0]
     for prefix in (_PACKAGES, _LIBRARY):
-        rest = prefix.sub("", path, count=1)
-        if rest != path:
-            return rest
+        begun = prefix.match(path)  # not searched for from every place: that takes the square of a long path
+        if begun is not None:
+            return path[begun.end() :]
     return path.rstrip("/").rpartition("/")[2]
 
 
