@@ -1,22 +1,22 @@
 """The findings of a crashes folder: journal, one folder a title, inbox, index.
 
-    crashes/
-      journal.jsonl          append-only, the truth
-      index.parquet          one row a finding, rebuilt from the journal
-      inbox/                 suspicions not yet examined
-        aside/               those that others stand for, until nothing else waits
-      <slug>-<id>/           one folder a title: the sample that is shown
-        case.json            as found
-        minimal.json         minimised
-        verdict.json         what the oracle said of the minimal case
-        repro.py             TensorFlow and NumPy only
-        report.md            one page
-        model.tflite, tensors.npz, log.txt
-        kernels.json         what every runtime made of the minimal case
-        stack.txt            the native stack of a death
-      .alternatives/<slug>-<id>/
-                             the same files of a title that was merged into another
-      .older/<slug>-<id>/    samples that a smaller one replaced
+crashes/
+  journal.jsonl          append-only, the truth
+  index.parquet          one row a finding, rebuilt from the journal
+  inbox/                 suspicions not yet examined
+    aside/               those that others stand for, until nothing else waits
+  <slug>-<id>/           one folder a title: the sample that is shown
+    case.json            as found
+    minimal.json         minimised
+    verdict.json         what the oracle said of the minimal case
+    repro.py             TensorFlow and NumPy only
+    report.md            one page
+    model.tflite, tensors.npz, log.txt
+    kernels.json         what every runtime made of the minimal case
+    stack.txt            the native stack of a death
+  .alternatives/<slug>-<id>/
+                         the same files of a title that was merged into another
+  .older/<slug>-<id>/    samples that a smaller one replaced
 """
 
 from __future__ import annotations
