@@ -11,7 +11,7 @@ import re
 from fuzzer.oracles.error_table import ErrorClass, classify
 
 _TYPE_NAME = re.compile(r"\btypes?\b|kTfLite\w+|\b(?:FLOAT|U?INT|BFLOAT)\d+\b|\bBOOL\b", re.IGNORECASE)
-_TYPE_CONDITION = re.compile(r"([\w.>\-]+) == kTfLite\w+(?: \|\| \1 == kTfLite\w+)+(?: was not true)?")
+_TYPE_CONDITION = re.compile(r"(?<![\w.>\-])([\w.>\-]+) == kTfLite\w+(?: \|\| \1 == kTfLite\w+)+(?: was not true)?")
 _EMPTY_RANGE = re.compile(r"(Max and min for dynamic tensors should be recorded during calibration).*", re.DOTALL)
 
 _TYPES = (
@@ -19,9 +19,19 @@ _TYPES = (
     (re.compile(r"tensor<[^<>]*(?:<[^<>]*>[^<>]*)*>"), "tensor"),
 )
 """Types as MLIR prints them: one with a scale a channel may be longer than all of the message that is read."""
+
+
+def _nested(depth: int) -> str:
+    """A pattern of text in which parentheses are closed again, at most `depth` of them within each other."""
+    return rf"[^()]*(?:\({_nested(depth - 1)}\)[^()]*)*" if depth else "[^()]*"
+
+
 _NOISE = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
-    (re.compile(r"loc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\):?"), ""),
+    # Where in the model, by call in call in call (MLIR's `CallSiteLoc`): a parenthesis each, and one of a `fused` each.
+    (re.compile(rf"loc\({_nested(12)}\):?"), ""),
+    # The same of a TensorFlow graph: names of ours and of its passes.
+    (re.compile(r"\{\{node [^{}]*\}\}"), "{{node}}"),
     # The wheels of TensorFlow and of LiteRT are built from one tree under two roots.
     (re.compile(r'(?:\b(?:tensorflow|tflite|litert))?(?:/|[A-Za-z]:\\)[^\s:"\']+'), "<path>"),
     (re.compile(r"\b0x[0-9a-fA-F]+"), "<address>"),
@@ -58,7 +68,7 @@ _HEAP = re.compile(r"double free|corrupted|free\(\)|malloc\(\)|munmap_chunk")
 HEAP_CORRUPTION = "heap corruption"
 """Which of its checks glibc trips over, and where, is chance: one message for all of them."""
 _NODE = re.compile(r"\s*Node number \d+ \((\w+)\) failed to (prepare|invoke).*", re.DOTALL)
-_RUNTIME_LINE = re.compile(r"([\w/\-.]+\.(?:cc|h|c)):\d+ ([^\n]+)")
+_RUNTIME_LINE = re.compile(r"(?<![\w/\-.])([\w/\-.]+\.(?:cc|h|c)):\d+ ([^\n]+)")
 
 
 def is_refusal(message: str) -> bool:

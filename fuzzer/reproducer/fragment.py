@@ -16,7 +16,7 @@ _VARIABLE = re.compile(
 )
 """What `fuzzer.oracles.messages` takes for noise; a fragment lies between two pieces of it."""
 _ERROR_LINE = re.compile(r"error: ([^\n]+)")
-_RUNTIME_LINE = re.compile(r"[\w/\-.]+\.(?:cc|h|c):\d+ ([^\n]+)")
+_RUNTIME_LINE = re.compile(r"(?<![\w/\-.])[\w/\-.]+\.(?:cc|h|c):\d+ ([^\n]+)")
 _WORDLESS = re.compile(r"\s*(\w+:)?\s*")
 """The class of an error that says nothing: the converter raises a bare `RuntimeError` now and then."""
 MAX_FRAGMENT = 100
