@@ -203,6 +203,7 @@ def prose(text: str, limit: int = 400) -> list[str]:
 
     Backslashes are doubled and a quote can't end the string.
     """
+    text = text.replace("…", "...")  # how a title that is cut ends
     visible = "".join(c if c.isprintable() and c.isascii() else " " if c.isspace() else "?" for c in text)
     lines = textwrap.wrap(" ".join(visible.split())[:limit], _PROSE) or ["(no title)"]
     return [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]

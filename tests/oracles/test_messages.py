@@ -66,7 +66,9 @@ def test_messages_of_any_text_are_short_and_single_lines(text: str) -> None:
         assert len(message) <= MAX_MESSAGE + 64 and "\n" not in message and "\x1b[" not in message
 
 
-@pytest.mark.parametrize("unit", ["(", "loc(", "loc((a)", "{{node ", "tensor<", "error: ", '"@', "1e", "a/", "Node number 1 (A"])
+@pytest.mark.parametrize(
+    "unit", ["(", "loc(", "loc((a)", "{{node ", "tensor<", "error: ", '"@', "1e", "a/", "Node number 1 (A"]
+)
 def test_long_messages_do_not_blow_up_the_patterns(unit: str) -> None:
     import time
 

@@ -34,7 +34,7 @@ from fuzzer.oracles.messages import converter_message, normalise, runtime_messag
 from fuzzer.oracles.verdict import DEATHS, SCRIPT_DIES, Kind, Stage, Verdict
 from fuzzer.reproducer import script as script_module
 from fuzzer.reproducer.fragment import fragment
-from fuzzer.reproducer.layout import WIDTH
+from fuzzer.reproducer.layout import WIDTH, prose
 from fuzzer.reproducer.model_text import ModelText
 from fuzzer.reproducer.script import reproducer
 from fuzzer.reproducer.tensors import Slot, Tensors
@@ -175,6 +175,10 @@ def test_same_finding_gives_the_same_script() -> None:
     for case, rng in cases(20, 2):
         made = drawn_verdict(rng)
         assert reproducer(case, made, "t", "v") == reproducer(case, made, "t", "v")
+
+
+def test_a_title_that_was_cut_ends_in_plain_dots() -> None:
+    assert prose("Consider us…") == ["Consider us..."] and prose("é\x07") == ["??"]
 
 
 def test_several_examiners_write_one_script_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
