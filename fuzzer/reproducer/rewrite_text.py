@@ -11,4 +11,4 @@ def sentence(verdict: Verdict) -> str:
     if "pass" not in evidence or not (evidence.get("before") or evidence.get("after")):
         return ""  # of a death the pass is known and not what it wrote
     before, after = (", ".join(map(str, evidence.get(key) or ["nothing"])) for key in ("before", "after"))
-    return f"The model is wrong after the converter's {evidence['pass']}: before it {before}, after it {after}."
+    return f"In the converter the model is wrong after {evidence['pass']}: before it {before}, after it {after}."

@@ -159,4 +159,4 @@ def test_the_finding_tells_the_pass(real_zygote: Zygote, tmp_path: Path) -> None
     report = (folder / "report.md").read_text()
     assert "- pass: `LegalizeTFPass`" in report and "tf.Softplus" in report and "tfl.log" in report
     script = " ".join((folder / "repro.py").read_text().split())
-    assert "wrong after the converter's LegalizeTFPass: before it tf.Softplus, after it tfl.exp" in script
+    assert "wrong after LegalizeTFPass: before it tf.Softplus, after it tfl.exp" in script

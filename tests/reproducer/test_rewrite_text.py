@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzzer.oracles import Kind, Stage, Verdict
+from fuzzer.oracles.confirm.rewrite import EXPORT
 from fuzzer.reproducer.rewrite_text import sentence
 
 FOUND = {
@@ -20,9 +21,8 @@ def verdict(**evidence: object) -> Verdict:
 
 def test_the_sentence_names_the_pass_and_both_lists() -> None:
     said = sentence(verdict(**FOUND))
-    assert said.endswith(
-        "wrong after the converter's LegalizeTFPass: before it tf.Softplus, after it tfl.exp, tfl.add."
-    )
+    assert said.endswith("wrong after LegalizeTFPass: before it tf.Softplus, after it tfl.exp, tfl.add.")
+    assert "model is wrong after the export to" in sentence(verdict(**{**FOUND, "pass": EXPORT}))
     assert sentence(verdict(**{**FOUND, "after": []})).endswith("after it nothing.")
 
 
