@@ -1,7 +1,8 @@
-"""Writing so that nothing is lost: beside the target, synced, renamed."""
+"""Writing so that nothing is lost: beside the target, synced, renamed. And links."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -44,3 +45,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def link(source: Path, target: Path) -> None:
+    """Shows a file under another name as well: a hard link, or a symbolic one where the folders lie on two disks.
+
+    What has that name already stays. Raises `OSError`.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:
+        with contextlib.suppress(FileExistsError):
+            target.symlink_to(source.resolve())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -26,6 +27,12 @@ def drawn_case(seed: int, mutations: int = 0) -> Case:
         except GenerateAnother:
             continue
     return case
+
+
+def fed_otherwise(case: Case, seed: int) -> Case:
+    """The same model on other numbers: it takes the same way through the converter and the kernels."""
+    inputs = tuple(replace(recipe, seed=recipe.seed + seed) for recipe in case.inference.inputs)
+    return replace(case, inference=replace(case.inference, inputs=inputs))
 
 
 @st.composite

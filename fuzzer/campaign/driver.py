@@ -6,7 +6,6 @@ supervisor of every case by one JSON line on the descriptor `events`. SIGTERM en
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -15,7 +14,6 @@ import sys
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,24 +23,21 @@ from fuzzer.campaign.corpus import Corpus
 from fuzzer.campaign.killers import Killers
 from fuzzer.campaign.seeds import seeds as drawn_seeds
 from fuzzer.campaign.slot import Slot
+from fuzzer.campaign.suspicions import Suspicions
 from fuzzer.case import MAX_BYTES, Case, decode, to_json
 from fuzzer.case.case import case_id
 from fuzzer.coverage.counters import Counters
 from fuzzer.coverage.space import BlockSpace
 from fuzzer.coverage.tripwire import Hits
+from fuzzer.disk import link
 from fuzzer.errors import CaseError
 from fuzzer.execute import Death, Executor, Limits, Reply, ZygoteDiedError
-from fuzzer.findings import inbox
-from fuzzer.findings.inbox import Suspicion
-from fuzzer.findings.titles import key_of
 from fuzzer.guidance import Guidance, Guide
 from fuzzer.guidance.guide import Candidate, gain_of
 from fuzzer.mutate import draw
 from fuzzer.oracles import Verdict
 from fuzzer.oracles.death import judge_death
 
-SAVED_PER_KEY = 2
-"""Suspicions saved of one kind, message, scheme, guilty runtimes and set of ops; later ones are counted only."""
 RECENT = 4096
 PLANNED = 64
 """Cases that were made and not yet asked for: libFuzzer runs one before it wants the next, and drops few."""
@@ -107,8 +102,7 @@ class Driver:
         self.executed = 0
         self._made: OrderedDict[bytes, Candidate] = OrderedDict()
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
-        self._saved: dict[str, int] = {}
-        self._kinds: set[str] = set()
+        self._suspicions = Suspicions(Path(config.crashes))
         self._last_end = 0.0
 
     # --- what libFuzzer calls ---------------------------------------------------------------------------
@@ -222,7 +216,7 @@ class Driver:
         """Saves what must not be lost, feeds the counters and the guide, and tells the supervisor."""
         case, fresh = made.case, _Fresh()
         try:
-            fresh.suspicions = sum(self._suspect(case, verdict, seen.log) for verdict in seen.verdicts)
+            fresh.suspicions = sum(self._suspicions.save(case, verdict, seen.log) for verdict in seen.verdicts)
             self._keep(case, seen, fresh, "death" in event)
         except OSError as refused:
             self._tell({"event": "disk", "error": str(refused)})
@@ -284,18 +278,6 @@ class Driver:
                     self.finish(1)
                 self.executor.forget()
                 time.sleep(0.2)
-
-    def _suspect(self, case: Case, verdict: Verdict, log: str) -> bool:
-        """Saves a suspicion; whether it is the first of its kind, whatever the ops."""
-        ops, kind = sorted({node.op for node in case.model.nodes}), key_of(verdict, case.conversion.scheme)
-        key = f"{kind}|{sorted(verdict.runtimes)}|{ops}"
-        self._saved[key] = self._saved.get(key, 0) + 1
-        if self._saved[key] <= SAVED_PER_KEY:
-            found = datetime.now(UTC).isoformat(timespec="seconds")
-            inbox.save(Path(self.config.crashes), Suspicion(case, verdict, found, log))
-        first = kind not in self._kinds
-        self._kinds.add(kind)
-        return first
 
     def _tell(self, event: dict[str, Any]) -> None:
         line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
@@ -400,17 +382,6 @@ class Driver:
 
     def _on_term(self, *_: object) -> None:
         self.stopping = True
-
-
-def link(source: Path, target: Path) -> None:
-    """Gives a corpus entry to libFuzzer: a hard link, or a symbolic one where the folders lie on two disks."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return
-    except OSError:
-        with contextlib.suppress(FileExistsError):
-            target.symlink_to(source.resolve())
 
 
 def main() -> None:

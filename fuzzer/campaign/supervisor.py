@@ -9,31 +9,28 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import selectors
 import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fuzzer import native
 from fuzzer.campaign import versions
-from fuzzer.campaign.config import CampaignConfig, DriverConfig, default_examiners, default_workers
+from fuzzer.campaign.config import CampaignConfig, default_examiners
 from fuzzer.campaign.corpus import BLOCKS_FILE, Corpus
-from fuzzer.campaign.driver import link
+from fuzzer.campaign.crew import Crew
 from fuzzer.campaign.examination import Examination
 from fuzzer.campaign.lock import Lock
-from fuzzer.campaign.slot import clear, in_flight
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.campaign.statistics import Statistics
+from fuzzer.campaign.trouble import Trouble
 from fuzzer.campaign.worker import Worker
-from fuzzer.case import decode
 from fuzzer.coverage import tables
 from fuzzer.disk import write_json
-from fuzzer.errors import CaseError, UserError
+from fuzzer.errors import UserError
 from fuzzer.execute import Zygote, ZygoteDiedError
 from fuzzer.execute.client import DEFAULT_TARGET, own_scratch
 from fuzzer.findings import FindingStore, inbox
@@ -47,7 +44,6 @@ _DRAW_S = 0.5
 _PENDING_S = 2.0
 _DRIVER_GRACE_S = 8.0
 """How long a driver may take for its last case before it is killed."""
-MAX_BARREN_STARTS = 4
 FINISH_SHARE = 0.08
 MAX_FINISH_S = 14.0
 """The end of a timed campaign is kept for examining what was found: 8 % of it, at most 14 s."""
@@ -65,9 +61,9 @@ class Supervisor:
         """Opens the folders. Raises `UserError` when they cannot be used."""
         self.config = config
         self._hider = Hider(load_known(config.known))
-        self.warnings = versions.check() if config.target == DEFAULT_TARGET else []
-        self.warnings += filter(None, [native.problem()])
         self.corpus = Corpus(config.corpus)
+        said = versions.check() if config.target == DEFAULT_TARGET else []
+        self.trouble = Trouble(self.corpus.state / "warnings.log", [*said, *filter(None, [native.problem()])])
         self.store = FindingStore(config.crashes, create=True)
         advice = "choose other folders (--corpus DIR --crashes DIR), or wait for it to end"
         self._locks = [Lock(self.corpus.state / "lock", str(config.corpus), advice)]
@@ -78,15 +74,13 @@ class Supervisor:
             raise
         self.seed = config.seed if config.seed is not None else secrets.randbelow(1 << 31)
         self.statistics = Statistics()
-        self.workers: list[Worker] = []
+        self.crew = Crew(config, self.corpus.state, self.store, self.trouble, self._take_event)
         self._draw = draw
         self._state = "starting"
         self._started_at = datetime.now(UTC)
         self._began = time.monotonic()
         self._scratch = own_scratch()
         self._interrupts = 0
-        self._disk_full = ""
-        self._broken = ""
         self._new: set[str] = set()
         self._newest = self._newest_at = ""
         self._last_status = 0.0
@@ -107,7 +101,7 @@ class Supervisor:
         try:
             self._prepare()
             # Drivers load while TensorFlow does: the zygote's socket is there already and answers when it is ready.
-            self._start_workers(zygote)
+            self.crew.start(zygote.path, self.seed, self._scratch, self._space_file if self._watches else None)
             self._wait_for(zygote)
             self._find_blocks(zygote)
             self._examination = Examination(
@@ -124,9 +118,7 @@ class Supervisor:
             self._loop(zygote)
             self._finish()
         finally:
-            for worker in self.workers:
-                worker.kill()
-                worker.close()
+            self.crew.close()
             zygote.stop()
             shutil.rmtree(self._scratch, ignore_errors=True)
             signal.signal(signal.SIGINT, previous)
@@ -134,14 +126,13 @@ class Supervisor:
 
     def _prepare(self) -> None:
         """Recovers what an earlier campaign left, archives the corpus for a fresh start, reads features."""
-        for path in sorted(self.corpus.state.glob("worker-*.slot")):
-            self._recover(path)
+        self.crew.recover_all()
         with contextlib.suppress(OSError):  # litter that stays harms nobody
             self.store.sweep()
         if self.config.fresh:
             self.corpus.archive()
         readable, unreadable = self.corpus.readable()
-        self.warnings += [f"corpus entry left alone: {sentence}" for sentence in unreadable[:5]]
+        self.trouble.warnings += [f"corpus entry left alone: {sentence}" for sentence in unreadable[:5]]
         self.corpus.refresh()
         self.corpus.keep_only(path.stem for path in readable)
         for path in self.corpus.files():
@@ -149,7 +140,7 @@ class Supervisor:
             self.statistics.know(self.corpus.features_of(path.stem) or [])
         findings = self.store.findings()
         if self.store.damaged:
-            self.warnings.append(
+            self.trouble.warnings.append(
                 f"{self.store.damaged} damaged lines of {self.store.journal.path} were skipped; the rest is used"
             )
         if not findings:
@@ -171,11 +162,13 @@ class Supervisor:
             self._tick()
 
         space, problems = tables.ensure(zygote.libraries, progress)
-        self.warnings += problems
+        self.trouble.warnings += problems
         known = self.corpus.known_blocks(space)
         self.statistics.watch(space, known)
         if space.size and self._corpus_size and not known:
-            self._warn("the corpus was made without native coverage, or with other libraries: blocks are found anew")
+            self.trouble.warn(
+                "the corpus was made without native coverage, or with other libraries: blocks are found anew"
+            )
         libraries = {"libraries": space.to_json()}
         if space.size and self.config.guidance.feedback != "none":
             # What `coverage` reads later; a campaign that watches nothing leaves the last word to the one before.
@@ -192,52 +185,27 @@ class Supervisor:
     def _space_file(self) -> Path:
         return self._scratch / BLOCKS_FILE
 
-    def _start_workers(self, zygote: Zygote) -> None:
-        count = self.config.workers or default_workers(self.config.examiners)
-        for i in range(count):
-            share = None
-            if self.config.cases is not None:
-                share = self.config.cases // count + (i < self.config.cases % count)
-                if share == 0:
-                    continue
-            config = DriverConfig(
-                worker=i,
-                seed=self.seed + i * 1_000_003,
-                corpus=str(self.config.corpus.resolve()),
-                crashes=str(self.config.crashes.resolve()),
-                zygote=zygote.path,
-                scratch=str(self._scratch / f"worker-{i}"),
-                events=-1,
-                max_cases=share,
-                limits=dict(self.config.limits.__dict__),
-                guidance=asdict(self.config.guidance),
-                space=str(self._space_file) if self._watches else "",
-            )
-            self.workers.append(Worker(config, self.corpus.state / f"worker-{i}.log"))
-
     def _loop(self, zygote: Zygote) -> None:
         """Reads events until the time is up, the cases are done, or somebody says stop."""
         while not self._over():
-            self._read_events(_TICK_S)
+            self.crew.read(_TICK_S)
             self._take_outcomes()
             if not zygote.alive:
-                self._warn("the zygote died and was started again")
+                self.trouble.warn("the zygote died and was started again")
                 zygote.restart()
                 try:
                     zygote.wait_ready()
                 except ZygoteDiedError as dead:
-                    self._broken = f"TensorFlow could not be loaded again: {dead}"
-            for worker in self.workers:
-                if worker.process.poll() is not None and not worker.done:
-                    self._revive(worker)
+                    self.trouble.broken = f"TensorFlow could not be loaded again: {dead}"
+            self.crew.revive()
             self._tick()
 
     def _over(self) -> bool:
-        if self._interrupts or self._disk_full or self._broken:
+        if self._interrupts or self.trouble.ends_it:
             return True
         if self.config.seconds is not None and self.elapsed >= self.config.seconds - self._finish_s:
             return True
-        return bool(self.workers) and all(worker.done for worker in self.workers)
+        return self.crew.done
 
     @property
     def _finish_s(self) -> float:
@@ -249,84 +217,27 @@ class Supervisor:
         """Seconds since the campaign was asked for."""
         return time.monotonic() - self._began
 
-    # --- workers ----------------------------------------------------------------------------------------
-
-    def _read_events(self, wait_s: float) -> None:
-        with selectors.DefaultSelector() as selector:
-            open_workers = [w for w in self.workers if w.events >= 0]
-            for worker in open_workers:
-                selector.register(worker.events, selectors.EVENT_READ, worker)
-            if not open_workers:
-                time.sleep(wait_s)
-                return
-            for key, _ in selector.select(wait_s):
-                events = key.data.read()
-                if events is None and key.data.done:
-                    key.data.hang_up()
-                for event in events or ():
-                    self._take_event(key.data, event)
-                if events is None:
-                    time.sleep(0.01)  # the driver is gone; `_loop` sees its exit in a moment
+    # --- what is told -----------------------------------------------------------------------------------
 
     def _take_event(self, worker: Worker, event: dict[str, Any]) -> None:
-        if event["event"] in ("case", "bug"):
-            self.statistics.take(worker.config.worker, event, self.elapsed)
-        if event["event"] == "case" and event["kept"]:
-            self._corpus_size += 1
-            entry = self.config.corpus / f"{event['case']}.json"
-            for sibling in self.workers:
-                if sibling is not worker:
-                    self._share(entry, sibling)
-        if event["event"] == "bug":
-            self._warn(f"internal error (case {event['case']}): {event['text'].strip().splitlines()[-1]}")
-        if event["event"] == "warning" and event["text"] not in self.warnings:
-            self._warn(event["text"])
-        if event["event"] == "disk":
-            self._disk_full = str(event["error"])
-
-    def _share(self, entry: Path, worker: Worker) -> None:
-        try:
-            link(entry, Path(worker.config.scratch) / "corpus" / entry.name)
-        except OSError:
-            return  # the sibling is being restarted and will read the whole corpus
-
-    def _revive(self, worker: Worker) -> None:
-        """Starts a dead driver again; the case it was at goes to the inbox."""
-        for event in worker.read() or ():
-            self._take_event(worker, event)
-        if worker.done:
-            return
-        name = f"driver {worker.config.worker}"
-        self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
-        if worker.barren >= MAX_BARREN_STARTS:
-            log = self.corpus.state / f"worker-{worker.config.worker}.log"
-            self._broken = f"{name} ended {worker.barren} times without running a case; its words are in {log}"
-            return
-        self._warn(f"{name} died (exit {worker.process.returncode}) and was started again")
-        worker.start()
-
-    def _recover(self, slot: Path) -> None:
-        """Puts the case of a busy slot into the inbox: the examiner finds out what it does."""
-        data = in_flight(slot)
-        if data is not None:
-            try:
-                case = decode(data)
-                inbox.save(self.config.crashes, inbox.Suspicion(case, None, _stamp(), "in flight when its driver died"))
-                self.store.journal.append("in-flight", case=case.id, at=_stamp())
-            except CaseError as broken:
-                self._warn(f"{slot} holds no case: {broken}")
-            except OSError as refused:
-                self._disk_full = str(refused)
-                return  # the slot stays as it is: the next campaign looks at it
-        clear(slot)
-
-    # --- findings and screen ----------------------------------------------------------------------------
+        match event["event"]:
+            case "case":
+                self.statistics.take(worker.config.worker, event, self.elapsed)
+                self._corpus_size += bool(event["kept"])
+            case "bug":
+                self.statistics.take(worker.config.worker, event, self.elapsed)
+                last = event["text"].strip().splitlines()[-1]
+                self.trouble.warn(f"internal error (case {event['case']}): {last}")
+            case "warning" if event["text"] not in self.trouble.warnings:
+                self.trouble.warn(event["text"])
+            case "disk":
+                self.trouble.disk = str(event["error"])
 
     def _take_outcomes(self) -> None:
         examination = self._examination
         assert examination is not None
         while not examination.warnings.empty():
-            self._warn(examination.warnings.get())
+            self.trouble.warn(examination.warnings.get())
         while not examination.outcomes.empty():
             outcome = examination.outcomes.get()
             self.statistics.dismissed += outcome.what == "dismissed"
@@ -344,7 +255,7 @@ class Supervisor:
             self.store.rebuild_index()
             self._index_stale = False
         except OSError as refused:
-            self._disk_full = str(refused)
+            self.trouble.disk = str(refused)
 
     def _tick(self) -> None:
         now = self.elapsed
@@ -363,7 +274,7 @@ class Supervisor:
         try:
             write_json(self.config.crashes / STATUS_FILE, snapshot.to_json(), sync=False, indent=None)
         except OSError as refused:
-            self._disk_full = str(refused)
+            self.trouble.disk = str(refused)
 
     def snapshot(self) -> Snapshot:
         """The campaign as it stands."""
@@ -380,7 +291,7 @@ class Supervisor:
             budget_s=self.config.seconds,
             budget_cases=self.config.cases,
             seed=self.seed,
-            workers=len(self.workers),
+            workers=len(self.crew.workers),
             corpus_dir=str(self.config.corpus),
             crashes_dir=str(self.config.crashes),
             versions=versions.installed(),
@@ -392,7 +303,7 @@ class Supervisor:
             examined=examination.clock.totals() if examination else {},
             newest=self._newest,
             newest_at=self._newest_at,
-            warnings=tuple(self.warnings[-6:]),
+            warnings=tuple(self.trouble.warnings[-6:]),
         )
 
     def _pending(self) -> int:
@@ -403,12 +314,6 @@ class Supervisor:
             self._alike_count = self._examination.alike if self._examination else 0
         return self._pending_count
 
-    def _warn(self, sentence: str) -> None:
-        self.warnings.append(sentence)
-        # The screen and the summary have it; a full disk must not turn a warning into an error.
-        with contextlib.suppress(OSError), (self.corpus.state / "warnings.log").open("a") as log:
-            log.write(f"{_stamp()} {sentence}\n")
-
     # --- the end ----------------------------------------------------------------------------------------
 
     def _on_interrupt(self, *_: object) -> None:
@@ -417,8 +322,7 @@ class Supervisor:
     def _finish(self) -> None:
         """Stops in steps: drivers are asked, then killed; the examiner drains the inbox, then is hurried."""
         self._state = "stopping"
-        for worker in self.workers:
-            worker.ask_to_stop()
+        self.crew.ask_to_stop()
         grace = time.monotonic() + _DRIVER_GRACE_S
         end = self._began + self.config.seconds if self.config.seconds else time.monotonic() + DRAIN_CASES_S
         if self._interrupts:
@@ -426,15 +330,13 @@ class Supervisor:
         examination = self._examination
         assert examination is not None
         examination.drain()
-        while time.monotonic() < end and self._interrupts < 2 and not self._disk_full:
-            alive = [w for w in self.workers if w.process.poll() is None]
-            self._read_events(_TICK_S)
+        while time.monotonic() < end and self._interrupts < 2 and not self.trouble.disk:
+            alive = self.crew.alive
+            self.crew.read(_TICK_S)
             self._take_outcomes()
             self._tick()
             if alive and time.monotonic() > grace:
-                for worker in alive:
-                    worker.kill()
-                    self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
+                self.crew.kill_slow()
             if not alive and not examination.running:
                 break
         examination.hurry()
@@ -445,17 +347,10 @@ class Supervisor:
             examination.join(_TICK_S)
 
     def _conclude(self) -> Snapshot:
-        for worker in self.workers:
-            self._recover(self.corpus.state / f"worker-{worker.config.worker}.slot")
+        self.crew.recover_all()
         self._index_stale = True  # counts have moved since the last title
         self._take_outcomes()
-        if self._disk_full:
-            self._warn(
-                f"stopped early: the disk refused ({self._disk_full}); findings so far are kept in "
-                f"{self.config.crashes}; free some space and start again, the campaign goes on from here"
-            )
-        if self._broken:
-            self._warn(f"stopped early: {self._broken}")
+        self.trouble.say_why_it_ended(self.config.crashes)
         self._state = "finished"
         self.statistics.remember(self.elapsed, len(self._new), last=True)
         snapshot = self.snapshot()

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +78,6 @@ class Worker:
     def ask_to_stop(self) -> None:
         """Asks the driver to end after its case."""
         self._signal(signal.SIGTERM)
-
-    def wait(self, deadline: float) -> bool:
-        """Waits until `deadline` (monotonic seconds); whether it is gone."""
-        try:
-            self.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def kill(self) -> None:
         """Ends it now."""

@@ -24,7 +24,7 @@ from fuzzer.errors import UserError
 from tests.campaign import campaigns
 from tests.conftest import TINY
 from tests.execute.processes import wait_for
-from tests.strategies import drawn_case
+from tests.strategies import drawn_case, fed_otherwise
 
 SPACE = BlockSpace(
     (
@@ -289,12 +289,6 @@ def test_what_there_is_nothing_to_do_for(
 
 
 # --- the whole, on TensorFlow -------------------------------------------------------------------------------
-
-
-def fed_otherwise(case: Case, seed: int) -> Case:
-    """The same model on other numbers: it takes the same way through the converter and the kernels."""
-    inputs = tuple(replace(recipe, seed=recipe.seed + seed) for recipe in case.inference.inputs)
-    return replace(case, inference=replace(case.inference, inputs=inputs))
 
 
 @pytest.mark.slow

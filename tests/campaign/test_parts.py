@@ -1,4 +1,4 @@
-"""The parts of a campaign alone: corpus, slot, lock, statistics, snapshot, versions."""
+"""The parts of a campaign alone: corpus, slot, suspicions, trouble, lock, statistics, snapshot, versions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from fuzzer.campaign.lock import Lock
 from fuzzer.campaign.slot import Slot, clear, in_flight
 from fuzzer.campaign.snapshot import Snapshot
 from fuzzer.campaign.statistics import MAX_HISTORY, MAX_WORST, Statistics, bucket
+from fuzzer.campaign.suspicions import SAVED_PER_KEY, Suspicions
+from fuzzer.campaign.trouble import Trouble
 from fuzzer.coverage.space import BlockSpace, Library
 from fuzzer.errors import UserError
-from tests.findings.samples import finding
-from tests.strategies import drawn_case
+from fuzzer.findings import inbox
+from tests.findings.samples import VERDICT, finding
+from tests.strategies import drawn_case, fed_otherwise
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +65,44 @@ def test_a_damaged_slot_is_no_case(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "slot"
     path.write_bytes(data)
     assert in_flight(path) is None
+
+
+# --- suspicions -------------------------------------------------------------------------------------------
+
+
+def test_a_few_suspicions_of_a_kind_are_saved_and_the_first_is_told(tmp_path: Path) -> None:
+    suspicions = Suspicions(tmp_path)
+    (tmp_path / inbox.FOLDER).mkdir()
+    alike = [fed_otherwise(drawn_case(1), k) for k in range(SAVED_PER_KEY + 3)]
+    firsts = [suspicions.save(case, VERDICT, "") for case in alike]
+    assert firsts == [True] + [False] * (len(alike) - 1)
+    assert {inbox.load(path).case.id for path in inbox.waiting(tmp_path)} == {c.id for c in alike[:SAVED_PER_KEY]}
+    other = replace(VERDICT, message="MUL (int8): wrong values")
+    assert suspicions.save(alike[0], other, ""), "another message is another kind"
+    assert len(inbox.waiting(tmp_path)) == SAVED_PER_KEY + 1
+
+
+# --- trouble ----------------------------------------------------------------------------------------------
+
+
+def test_a_campaign_says_why_it_ended_and_what_was_kept(tmp_path: Path) -> None:
+    trouble = Trouble(tmp_path / "warnings.log", ["an old word"])
+    assert not trouble.ends_it
+    trouble.warn("driver 0 died")
+    trouble.disk = "No space left on device"
+    assert trouble.ends_it
+    trouble.say_why_it_ended(Path("crashes"))
+    assert trouble.warnings[:2] == ["an old word", "driver 0 died"]
+    assert "No space left" in trouble.warnings[2] and "kept in crashes" in trouble.warnings[2]
+    lines = (tmp_path / "warnings.log").read_text().splitlines()
+    assert [line.partition(" ")[2] for line in lines] == trouble.warnings[1:], "what is new is in the log"
+
+
+def test_a_warning_is_said_where_no_log_can_be_written(tmp_path: Path) -> None:
+    trouble = Trouble(tmp_path / "no" / "folder" / "warnings.log")
+    trouble.broken = "driver 0 ended 4 times without running a case"
+    trouble.say_why_it_ended(tmp_path)
+    assert trouble.ends_it and trouble.warnings == [f"stopped early: {trouble.broken}"]
 
 
 # --- corpus -----------------------------------------------------------------------------------------------
