@@ -22,13 +22,13 @@ from fuzzer.examine.observing import Observation, Observer, is_same
 from fuzzer.examine.saving import Sample
 from fuzzer.execute import Executor, Limits
 from fuzzer.findings import inbox
-from fuzzer.findings.finding import NOT_RUN, SHOWN, Finding
+from fuzzer.findings.finding import GONE, NOT_RUN, SHOWN, Finding
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.merging import as_sample_of
 from fuzzer.findings.store import FindingStore
 from fuzzer.findings.titles import key_of, title_of
 from fuzzer.oracles import DEATHS, Kind, Verdict
-from fuzzer.oracles.verdict import SCRIPT_DIES
+from fuzzer.oracles.verdict import SCRIPT_DIES, STEADY
 from fuzzer.reduce import Budget, Second, reduce, size
 from fuzzer.reproducer.script import reproducer
 
@@ -276,13 +276,19 @@ class Examiner:
     def _run_script(self, sample: Sample, title: str, id_: str) -> tuple[Sample, int]:
         """What the reproducer exits with, and the sample with what that tells of it.
 
-        One that a signal killed is written anew, to watch itself: corrupt memory raises errors and kills by turns.
+        One that a signal killed is written anew, to watch itself: corrupt memory raises errors and kills by turns. So
+        is one that found the same in memory which nobody wrote, each time: it looks whether that is wrong.
         """
         with self._clock.stage("script"):
             exits, shown = self._script_exits(sample, title)
-            if min(exits) < saving.ENDLESS and sample.verdict.kind not in DEATHS:
-                told = {**sample.verdict.evidence, SCRIPT_DIES: True}
-                sample = replace(sample, verdict=replace(sample.verdict, evidence=told))
+            verdict, learnt = sample.verdict, ""
+            if min(exits) < saving.ENDLESS and verdict.kind not in DEATHS:
+                learnt = SCRIPT_DIES
+            elif verdict.unsteady and exits[-1] == GONE:
+                learnt = STEADY
+            if learnt:
+                told = {**verdict.evidence, learnt: True}
+                sample = replace(sample, verdict=replace(verdict, evidence=told))
                 exits, shown = self._script_exits(sample, title)
         if exits[-1] not in (SHOWN, NOT_RUN, saving.ENDLESS):
             self.store.unconfirmed(id_, sample.case.id, exits, shown)

@@ -23,8 +23,8 @@ class State(StrEnum):
     FLAKY = "flaky"
 
 
-SHOWN, NOT_RUN = 1, -1
-"""Exit code of a reproducer that shows its defect (`fuzzer.reproducer.script`), and what stands for none."""
+SHOWN, GONE, NOT_RUN = 1, 0, -1
+"""Exit codes of a reproducer (`fuzzer.reproducer.script`) that shows its defect or not, and what stands for none."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ TOLERANCE = "tolerance"
 
 SCRIPT_DIES = "script dies"
 """Key of the evidence of an error: a run of the reproducer was killed by a signal before it could say so."""
+STEADY = "steady in the model"
+"""Key of the evidence of an operator that reads what nobody wrote: in the model there is always the same, and wrong."""
 
 MODEL_ERROR, NOISE, STEP = "model_error", "noise", "step"
 """Keys of the evidence: error against TensorFlow over the largest value of the output, what rounding accounts for of
@@ -93,6 +95,16 @@ class Verdict:
     def runtimes(self) -> tuple[str, ...]:
         """All runtimes that show it, `runtime` alone where the evidence names no others."""
         return tuple(self.evidence.get("runtimes") or [self.runtime])
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether an operator reads memory that nobody wrote, or beyond its operands."""
+        return self.kind is not Kind.METAMORPHIC and self.message.endswith(UNSTEADY)
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether because of that no result of the model is the right one."""
+        return self.unwritten and not self.evidence.get(STEADY)
 
     @property
     def confirmed(self) -> Verdict:

@@ -123,7 +123,7 @@ def _happens(material: Material) -> Iterator[Block]:
         return
     yield say(words.what(verdict))
     evidence = verdict.evidence
-    if "actual" in evidence:
+    if "actual" in evidence and not verdict.unsteady:
         yield _difference(evidence)
     if verdict.kind in DEATHS:
         yield Facts(tuple(_death(verdict)))
@@ -193,7 +193,7 @@ def _expected(material: Material) -> Iterator[Block]:
         return
     promise = verdict.evidence.get("promise")
     yield say(str(promise) if promise else words.expected(verdict))
-    if "expected" in verdict.evidence and verdict.evidence.get("base"):
+    if "expected" in verdict.evidence and verdict.evidence.get("base") and not verdict.unsteady:
         base = {"tensorflow": "TensorFlow, eagerly", "real arithmetic": "real arithmetic on the operands' values"}
         told = str(verdict.evidence["base"])
         yield Paragraph((f"The value expected above is that of {base.get(told, told)}.",))

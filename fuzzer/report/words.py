@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzzer.oracles.verdict import MODELS_CONSTANT, SPECIAL_OPERANDS, UNSTEADY, Kind, Verdict
+from fuzzer.oracles.verdict import MODELS_CONSTANT, SPECIAL_OPERANDS, Kind, Verdict
 
 WHAT = {
     Kind.CRASH: "The process is killed by a signal on a valid model.",
@@ -59,6 +59,8 @@ _CONSTANT = (
     "What the flatbuffer stores, times its scale, has to be the model's constant up to half a step of the format; "
     "this is steps away from it, so no kernel can compute the model."
 )
+_UNSTEADY = "Fresh interpreters give different values for the same model and the same inputs."
+_STEADY = "The same bits from every fresh interpreter, whatever was in memory before."
 _UNWRITTEN = (
     "The same interpreter gives the same result for the same operands. This operator, alone and on equal operands, "
     "does not: it reads memory that nobody wrote, or beyond its operands."
@@ -106,20 +108,24 @@ _PROPAGATED_WHY = (
 
 def what(verdict: Verdict) -> str:
     """What happens, in a sentence or two."""
+    if verdict.unsteady:
+        return _UNSTEADY
     return _PROPAGATION if verdict.evidence.get(SPECIAL_OPERANDS) else WHAT[verdict.kind]
 
 
 def expected(verdict: Verdict) -> str:
     """What was to be expected."""
+    if verdict.unsteady:
+        return _STEADY
     return _PROPAGATED if verdict.evidence.get(SPECIAL_OPERANDS) else EXPECTED[verdict.kind]
 
 
 def why(verdict: Verdict) -> str:
     """Why it is a defect."""
+    if verdict.unwritten:
+        return _UNWRITTEN
     if verdict.evidence.get(SPECIAL_OPERANDS):
         return _PROPAGATED_WHY
-    if verdict.kind is Kind.VALUE and UNSTEADY in verdict.message:
-        return _UNWRITTEN
     if verdict.kind is Kind.VALUE and verdict.evidence.get("base") == MODELS_CONSTANT:
         return _CONSTANT
     if verdict.kind is Kind.VALUE and verdict.evidence.get("base") == "real arithmetic":

@@ -7,6 +7,7 @@ of ours, the second conversions are the text of the other case.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from fuzzer.case import Case
 from fuzzer.oracles.confirm.metamorphic import FRESH
@@ -17,6 +18,12 @@ from fuzzer.reproducer.fragment import recognition
 from fuzzer.reproducer.model_text import ModelText, convert
 
 _ALL = "return [invoke(interpreter, inputs) for inputs in samples]"
+LITTER = """sizes = [*range(16, 1024, 16), *(2**n for n in range(10, 19))] * 24
+for seed in range(32):
+    # Other bytes in free memory: what nobody writes is not the same by luck.
+    pieces = [np.full(size, (37 * seed + 90) % 256, np.uint8) for size in sizes]
+    del pieces"""
+"""What `fuzzer.oracles.confirm.parts.litter` does, eight times as often: whole models are steadier than operators."""
 _CHANGED = {
     "second_invoke": """
         interpreter = start(flatbuffer)
@@ -72,13 +79,9 @@ _CHANGED = {
             outputs += [invoke(interpreter, inputs) for inputs in samples]
         return outputs
     """,
-    FRESH: """
+    FRESH: f"""
         outputs = []
-        sizes = [*range(16, 1024, 16), *(2**n for n in range(10, 19))] * 24
-        for seed in range(32):
-            # Other bytes in free memory: what nobody writes is not the same by luck.
-            pieces = [np.full(size, (37 * seed + 90) % 256, np.uint8) for size in sizes]
-            del pieces
+{indent(LITTER, " " * 8)}
             interpreter = start(flatbuffer)
             outputs += [invoke(interpreter, inputs) for inputs in samples]
         return outputs
@@ -319,9 +322,14 @@ def _compared(case: Case, verdict: Verdict) -> list[str]:
             wide = "y, v = (y == v).astype(np.float64), np.ones(v.shape)"
         text = _CLOSE.replace("@numbers@", f"            {wide}\n").replace("@limit@", f"{SUSPICIOUS:g}")
     else:
-        strings = any(t.dtype == "string" for t in case.model.output_types)
-        text = _SAME.replace("@unlike@", "y != v" if strings else "(y != v) & ((y == y) | (v == v))")
+        text = _SAME.replace("@unlike@", unlike(case))
     return [*text.strip("\n").splitlines(), *_EXIT.splitlines()]
+
+
+def unlike(case: Case) -> str:
+    """What tells elements of `y` from those of `v`, as an expression: NaN is NaN."""
+    strings = any(t.dtype == "string" for t in case.model.output_types)
+    return "y != v" if strings else "(y != v) & ((y == y) | (v == v))"
 
 
 def _raises(verdict: Verdict) -> list[str]:

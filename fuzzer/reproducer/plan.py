@@ -85,6 +85,8 @@ class Plan:
     @cached_property
     def compares(self) -> bool:
         """Whether outputs are compared element by element."""
+        if self.verdict.unsteady:
+            return False  # no result is right there: each runtime is held against itself
         return self.verdict.kind in _NUMBERS or (self.verdict.kind is Kind.CALIBRATION and self.modelled)
 
     @cached_property
@@ -108,7 +110,7 @@ class Plan:
     @cached_property
     def tolerance(self) -> Tolerance | None:
         """What alone tells wrong results from right ones, where one number an output does."""
-        return tolerance_of(self.case, self.verdict) if not self.relates else None
+        return tolerance_of(self.case, self.verdict) if not self.relates and not self.verdict.unsteady else None
 
     @cached_property
     def truth(self) -> bool:
@@ -173,7 +175,8 @@ class Plan:
         listed = [str(r) for r in named] if isinstance(named, list | tuple) else []
         known = [r for r in dict.fromkeys((self.verdict.runtime, *listed)) if r in RUNTIMES]
         known = known or list(self.case.inference.runtimes[:1])
-        return tuple([r for r in known if r != "litert"] if self.compares else known) or ("litert",)
+        numbers = self.compares or self.verdict.unsteady
+        return tuple([r for r in known if r != "litert"] if numbers else known) or ("litert",)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -185,11 +188,11 @@ class Plan:
         """Whether inputs are needed: to run something, or to calibrate."""
         before = self.reach in (Stage.BUILD, Stage.CONVERT, Stage.ALLOCATE)
         calibrates = self.case.conversion.calibrated and self.reach is not Stage.BUILD
-        return not before or calibrates or self.compares
+        return not before or calibrates or self.compares or self.verdict.unsteady
 
     @property
     def litert(self) -> bool:
         """Whether LiteRT takes part: as the guilty one, or as the only one that is right."""
-        if self.reach in (Stage.BUILD, Stage.REFERENCE, Stage.CONVERT):
+        if self.reach in (Stage.BUILD, Stage.REFERENCE, Stage.CONVERT) and not self.verdict.unsteady:
             return False
         return self.guilty[0] == "litert" or (self.tolerance is not None and self.tolerance.base == "litert")

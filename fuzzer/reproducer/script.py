@@ -25,6 +25,7 @@ from fuzzer.reproducer.tidy import tidy
 from fuzzer.reproducer.tolerance_text import by_tolerance
 from fuzzer.reproducer.training_text import tfmot_imports
 from fuzzer.reproducer.truth_text import against_truth
+from fuzzer.reproducer.unsteady_text import unsteady
 
 _ONE_AT_A_TIME = threading.Lock()
 """CPython counts the depth of syntax trees per interpreter, not per thread: two that parse at once make it raise
@@ -159,6 +160,8 @@ def _judging(plan: Plan) -> list[str]:
     if plan.relates:
         shown = metamorphic_text.functions(plan.case, plan.verdict, plan.guilty[0])
         return [*shown, *metamorphic_text.judging(plan.case, plan.verdict)]
+    if plan.verdict.unsteady:
+        return unsteady(plan)
     if kind in ERRORS:
         return error_text.error(plan)
     if kind in SIGNATURE:

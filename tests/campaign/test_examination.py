@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from fuzzer.findings.hiding import UNCONFIRMED, Hider
 from fuzzer.findings.inbox import Suspicion
 from fuzzer.findings.journal import Journal
 from fuzzer.oracles import Kind, Stage, Verdict
+from fuzzer.oracles.verdict import STEADY, UNSTEADY
 from tests.conftest import TINY
 from tests.execute.processes import children
 from tests.strategies import drawn_case
@@ -42,8 +44,9 @@ def cases_with(*ops: str, count: int, without: tuple[str, ...] = ()) -> list[Any
 
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zygote]:
-    """A zygote whose target computes relu and tanh wrong and dies of elu."""
+    """A zygote whose target computes relu and tanh wrong, tanh now so and now so, and dies of elu."""
     monkeypatch.setenv("TINY_VALUE", "relu,tanh")
+    monkeypatch.setenv("TINY_WORDS", f"tanh:{UNSTEADY}")
     monkeypatch.setenv("TINY_DEADLY", "elu:abort")
     monkeypatch.setattr(saving, "run_script", lambda script: 1)
     zygote = Zygote(TINY)
@@ -267,6 +270,31 @@ def test_a_script_that_does_not_show_it_has_a_second_try(
     off = Hider()(found)
     assert (off.why if off else None) == hidden
     assert Hider()(replace(found, kind="crash")) is None, "a death may need the heap that it met"
+
+
+@pytest.mark.parametrize(
+    ("exits", "stored", "steady"), [([1], 1, False), ([0, 1], 1, False), ([0, 0, 1], 1, True), ([0, 0, 0, 0], 0, True)]
+)
+def test_what_is_always_the_same_in_its_model_is_held_against_what_is_right(
+    planted: Zygote,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    exits: list[int],
+    stored: int,
+    steady: bool,
+) -> None:
+    """An operator that reads what nobody wrote may read the same each time where other tensors lie beside it."""
+    left = iter(exits)
+    monkeypatch.setattr(saving, "run_script", lambda script: next(left))
+    crashes = tmp_path / "crashes"
+    (case,) = cases_with("tanh", count=1, without=("elu", "relu"))
+    examined(planted, crashes, tmp_path, Suspicion(case, value("tanh", 1), FOUND))
+    (found,) = FindingStore(crashes).findings()
+    assert found.title.endswith(UNSTEADY) and found.script_exit == stored and next(left, None) is None
+    script = (crashes / found.path / "repro.py").read_text()
+    assert ("same bits" in script) != steady
+    told = json.loads((crashes / found.path / "verdict.json").read_text())
+    assert told["evidence"].get(STEADY, False) == steady
 
 
 @pytest.mark.parametrize("exits", [0, 2])

@@ -6,6 +6,7 @@ What the campaign target does for which op is read from the environment (a campa
 
     TINY_DEADLY  `tanh:abort,elu:hang`: ops whose cases do that
     TINY_VALUE   ops whose cases have a value divergence, confirmed as often as asked
+    TINY_WORDS   `tanh:another message`: what is said of one of those instead of "wrong values"
     TINY_DELAY_S seconds of every case
 """
 
@@ -169,10 +170,11 @@ def _campaign(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
             os.write(2, b"F0000 00:00:1.5 7 planted.cc:12] Check failed: planted for " + op.encode() + b"\n")
             globals()[f"do_{what}"]({})
     wrong = next((op for op in os.environ.get("TINY_VALUE", "").split(",") if op in ops), "")
+    told = dict(pair.split(":") for pair in filter(None, os.environ.get("TINY_WORDS", "").split(",")))
     verdict = {
         "stage": "compare",
         "kind": "value",
-        "message": f"planted {wrong}: wrong values",
+        "message": f"planted {wrong}: {told.get(wrong, 'wrong values')}",
         "runtime": "tf-xnnpack",
         "severity": 5.0,
         "unit": "steps",
@@ -185,8 +187,6 @@ def _campaign(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         return {"values": {}}
     if request["command"] == "save":
         return {"saved": [], "log": ""}
-    if request["command"] == "values":
-        return {"values": {}}
     scheme = case.conversion.scheme
     features = {f"op:{op}/{scheme}" for op in ops} | {f"pair:{a}>{b}" for a, b in pairwise(ops)}
     features |= {f"flat:{node.op}/{sorted(node.attrs.items())!r:.40}" for node in case.model.nodes}

@@ -57,16 +57,20 @@ def confirm(record: CaseRun, suspicion: Verdict, stage: StageCell) -> dict[str, 
     from fuzzer.oracles.confirm import nodewise, tolerance
 
     told = _examine(record, unmeasured(suspicion), stage)
-    if told.verdict is not None and told.verdict.kind in NUMBERS and told.verdict.blame in ("", "converter"):
-        shaky = nodewise.unsteady_operator(record, told.verdict)
-        told = replace(told, verdict=shaky or told.verdict)
-    if told.verdict is not None and record.case.conversion.judged != "float32":
-        told = replace(told, verdict=tolerance.of_quantised(record, told.verdict))
-    return told.to_json()
+    verdict = told.verdict
+    if verdict is None:
+        return told.to_json()
+    if verdict.kind in NUMBERS and (verdict.blame in ("", "converter") or verdict.unwritten):
+        verdict = nodewise.unsteady_operator(record, verdict) or verdict
+    if verdict.unwritten:
+        verdict = unmeasured(verdict)  # how far off chance was tells nothing
+    elif record.case.conversion.judged != "float32":
+        verdict = tolerance.of_quantised(record, verdict)
+    return replace(told, verdict=verdict).to_json()
 
 
 def unmeasured(suspicion: Verdict) -> Verdict:
-    """A suspicion without what was measured of the case that it was first confirmed on: this one may be smaller."""
+    """A verdict without what was measured of a case: a smaller one has other numbers, and chance has none."""
     return replace(suspicion, evidence={k: v for k, v in suspicion.evidence.items() if k not in MEASURED})
 
 

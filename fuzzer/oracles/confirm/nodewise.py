@@ -29,7 +29,7 @@ from fuzzer.oracles.confirm.node_bound import (
 from fuzzer.oracles.confirm.parts import BASES, allocate, intermediates, invoke, isolate, unsteady
 from fuzzer.oracles.divergence import REFERENCE_RUNTIME, real_pair
 from fuzzer.oracles.messages import operator_of
-from fuzzer.oracles.verdict import TOLERANCE, UNSTEADY, Kind, Verdict
+from fuzzer.oracles.verdict import UNSTEADY, Kind, Verdict
 
 MAX_SHOWN = 16
 """Numbers of an operand that are shown whole."""
@@ -196,8 +196,7 @@ def unsteady_operator(record: CaseRun, verdict: Verdict) -> Verdict | None:
         shaky = [runtime for runtime in runtimes if unsteady(content, runtime, tensors)]
         if shaky:
             said = f"{op.name} ({kernel_kind(flat, op)}): {UNSTEADY}"
-            evidence = {k: v for k, v in verdict.evidence.items() if k != TOLERANCE}
-            evidence = {**evidence, "node": position, "runtimes": shaky}
+            evidence = {**verdict.evidence, "node": position, "runtimes": shaky}
             return replace(verdict, message=said, runtime=shaky[0], blame=op.name, evidence=evidence)
     return None
 
