@@ -12,7 +12,7 @@ from typing import Any
 
 from fuzzer.case import RUNTIMES, Case, to_json
 from fuzzer.examine import kernels
-from fuzzer.execute import Death, Executor, Reply
+from fuzzer.execute import JUDGING, Death, Executor, Reply
 from fuzzer.findings.titles import CALIBRATED_ON
 from fuzzer.oracles import DEATHS, Kind, Stage, Verdict
 from fuzzer.oracles.death import FRAME, KERNEL, judge_death
@@ -82,7 +82,8 @@ class Observer:
         patient = patient and (goal is None or goal.kind is Kind.HANG)
         timeout = self._executor.limits.timeout_for(case) * (HANG_FACTOR if patient else 1.0)
         if goal is None or goal.kind in DEATHS:
-            request: dict[str, Any] = {"command": "run", "case": to_json(case)}
+            # The audit runs operators on operands of its own: what dies there is no defect of the case.
+            request: dict[str, Any] = {"command": "run", "case": to_json(case), "audited": goal is None}
         else:
             request = {"command": "confirm", "case": to_json(case), "verdict": goal.to_json()}
             timeout *= 3  # the truth runs the case eight times over
@@ -93,6 +94,8 @@ class Observer:
                 # Confirming runs more than the case did; a death here is not what was suspected.
                 why = f"{verdict.kind.value} while confirming: {verdict.message}"
                 return Observation(None, why, answer.log, death=verdict)
+            if goal is None and answer.stage == JUDGING:
+                return self.observe(case, verdict, fresh=True)
             return Observation(verdict, "", answer.log)
         message = answer.message
         if "bug" in message:

@@ -13,6 +13,8 @@ from fuzzer.native import trace
 from fuzzer.native.library import library, problem
 from fuzzer.native.trace import Trace
 
+JUDGING = "judge"
+"""The stage in which the case has run and the oracles are at work."""
 SIZE = mmap.PAGESIZE
 _TEXT = 256
 

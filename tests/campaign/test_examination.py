@@ -272,6 +272,22 @@ def test_a_script_that_does_not_show_it_has_a_second_try(
     assert Hider()(replace(found, kind="crash")) is None, "a death may need the heap that it met"
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_a_death_in_our_own_audit_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bool) -> None:
+    """It runs operators on operands of its own; the case itself, which may have been in flight, lives."""
+    monkeypatch.setenv("TINY_AUDIT", "relu")
+    zygote = Zygote(TINY)
+    zygote.wait_ready(30.0)
+    crashes = tmp_path / "crashes"
+    (case,) = cases_with("relu", count=1)
+    death = Verdict(Stage.BUILD, Kind.CRASH, "SIGABRT", "tensorflow", 6.0, "signal")
+    try:
+        examined(zygote, crashes, tmp_path, Suspicion(case, death if said else None, FOUND))
+    finally:
+        zygote.stop()
+    assert FindingStore(crashes).findings() == [] and ended(crashes)["dismissed"] == 1
+
+
 @pytest.mark.parametrize(
     ("exits", "stored", "steady"), [([1], 1, False), ([0, 1], 1, False), ([0, 0, 1], 1, True), ([0, 0, 0, 0], 0, True)]
 )

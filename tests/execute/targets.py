@@ -7,6 +7,7 @@ What the campaign target does for which op is read from the environment (a campa
     TINY_DEADLY  `tanh:abort,elu:hang`: ops whose cases do that
     TINY_VALUE   ops whose cases have a value divergence, confirmed as often as asked
     TINY_WORDS   `tanh:another message`: what is said of one of those instead of "wrong values"
+    TINY_AUDIT   ops whose cases die of being audited, where they are
     TINY_DELAY_S seconds of every case
 """
 
@@ -169,6 +170,9 @@ def _campaign(request: dict[str, Any], stage: StageCell) -> dict[str, Any]:
         if op in ops:
             os.write(2, b"F0000 00:00:1.5 7 planted.cc:12] Check failed: planted for " + op.encode() + b"\n")
             globals()[f"do_{what}"]({})
+    if request.get("audited", True) and set(ops) & set(os.environ.get("TINY_AUDIT", "").split(",")):
+        stage.set("judge")
+        do_abort({})
     wrong = next((op for op in os.environ.get("TINY_VALUE", "").split(",") if op in ops), "")
     told = dict(pair.split(":") for pair in filter(None, os.environ.get("TINY_WORDS", "").split(",")))
     verdict = {

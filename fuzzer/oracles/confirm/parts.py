@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,20 +70,45 @@ def in_floats(record: CaseRun, only: tuple[str, ...] | None = None) -> CaseRun:
 
 
 def isolate(content: bytes, position: int) -> bytes:
-    """A flatbuffer with one operator of the main graph: its non-constant operands in, its results out."""
+    """A flatbuffer with one operator of the main graph: its non-constant operands in, its results out.
+
+    Tensors keep their numbers; those that the operator does not touch are left without shape, name and contents.
+    """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
-    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
-    inside(model, content)
-    graph = model.subgraphs[0]
+    whole = _unpacked(content)
+    model, graph = copy(whole), copy(whole.subgraphs[0])
     op = graph.operators[position]
     graph.operators = [op]
-    feeds = [i for i in op.inputs if i >= 0 and not _has_data(model, graph.tensors[i])]
+    feeds = [i for i in op.inputs if i >= 0 and not _has_data(whole, graph.tensors[i])]
     graph.inputs = list(dict.fromkeys(int(i) for i in feeds))
     graph.outputs = [int(i) for i in op.outputs]
+    model.subgraphs = [graph, *whole.subgraphs[1:]]
     model.signatureDefs = None
+    used = {int(i) for indices in (op.inputs, op.outputs, op.intermediates) for i in _listed(indices) if i >= 0}
+    blank = schema.TensorT()
+    graph.tensors = [tensor if i in used else blank for i, tensor in enumerate(graph.tensors)]
+    if len(model.subgraphs) == 1:  # the body of a loop has constants of its own
+        kept = {graph.tensors[i].buffer for i in used} | {entry.buffer for entry in _listed(whole.metadata)}
+        empty = schema.BufferT()
+        model.buffers = [buffer if i in kept else empty for i, buffer in enumerate(whole.buffers)]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+@lru_cache(maxsize=1)
+def _unpacked(content: bytes) -> Any:
+    """The flatbuffer as objects, which nobody may change: its operators are looked at one after the other."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    inside(model, content)
+    return model
+
+
+def _listed(values: Any) -> Any:
+    """What a vector of a flatbuffer holds, which is None where there is none."""
+    return () if values is None else values
 
 
 def allocate(interpreter: Any, tensors: dict[int, Array]) -> None:
