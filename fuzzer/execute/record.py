@@ -9,7 +9,9 @@ from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from fuzzer.build import Array
+import numpy as np
+
+from fuzzer.build import Array, weights_of
 from fuzzer.case import Case
 from fuzzer.convert.flatbuffer import Flat
 
@@ -101,6 +103,12 @@ class CaseRun:
         from fuzzer.oracles.divergence import measure
 
         return measure(self)
+
+    @cached_property
+    def finite_constants(self) -> bool:
+        """Whether what the model stores holds neither NaN nor infinity."""
+        made = (value for weights in weights_of(self.case) for value in weights.values())
+        return all(value.dtype.kind not in "fc" or bool(np.isfinite(value).all()) for value in made)
 
     @contextmanager
     def under_test(self, stage: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ Nothing here is a list of cases. The rules, each with its source:
   finite, `fuzzer.oracles.special_values` says so, and a difference is a finding of its own kind off the main list.
 - A float that is NaN, or beyond an integer type, has no value in it (C++20, 7.3.10).
 - Denormals may be flushed to zero: TensorFlow sets FTZ and DAZ on its own threads (port::ScopedFlushDenormal).
-- What the quantiser makes of representative data with NaN or infinity is no quantisation of anything.
+- What the quantiser makes of representative data or constants with NaN or infinity is no quantisation of anything.
 """
 
 from __future__ import annotations
@@ -59,5 +59,10 @@ def fits(numbers: Array, dtype: str) -> bool:
 
 
 def spoilt_calibration(record: CaseRun) -> bool:
-    """Whether the representative data, which contain the samples, hold NaN or infinity."""
-    return record.case.conversion.calibrated and not all(finite(x) for sample in record.samples for x in sample)
+    """Whether the quantiser sees NaN or infinity: in the representative data, which contain the samples, or in what
+    the model stores.
+    """
+    conversion = record.case.conversion
+    if conversion.calibrated and not all(finite(x) for sample in record.samples for x in sample):
+        return True
+    return conversion.judged not in ("float32", "float16") and not record.finite_constants

@@ -58,6 +58,16 @@ def test_calibration_is_spoilt_by_infinity_only_where_there_is_one() -> None:
     assert not ranges.spoilt_calibration(replace(record, case=one_op("relu")))
 
 
+def test_constants_that_are_infinite_spoil_what_is_quantised() -> None:
+    for scheme, spoilt in (("int8", True), ("dynamic", True), ("float16", False), ("float32", False)):
+        case = one_op("dense", scheme=scheme, attrs={"units": 1, "use_bias": False})
+        assert not ranges.spoilt_calibration(CaseRun(case))
+        (node,) = case.model.nodes
+        odd = replace(node, weights={**node.weights, "kernel": Recipe("literal", values=(float("inf"), *[1.0] * 7))})
+        made = CaseRun(replace(case, model=replace(case.model, nodes=(odd,))))
+        assert not made.finite_constants and ranges.spoilt_calibration(made) == spoilt
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 

@@ -102,7 +102,7 @@ def _examine(record: CaseRun, suspicion: Verdict, stage: StageCell) -> Confirmat
         return Confirmation(None, "did not happen again")
     stage.set("confirm")
     if ranges.spoilt_calibration(record):
-        why = "the representative data hold NaN or infinity: their scales mean nothing"
+        why = "the representative data or the model's constants hold NaN or infinity: their scales mean nothing"
         return Confirmation(None, why, "calibrated on NaN or infinity")
     judge = quantised.confirm if quantised_case else truth.confirm
     if suspicion.kind is Kind.NAN_PROPAGATION:
