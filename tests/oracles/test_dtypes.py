@@ -110,6 +110,13 @@ def test_bounds_of_the_truth_exist_for_any_dtype(dtype: str) -> None:
         assert np.isinf(moved[-1]) and np.isfinite(moved[:-1]).all()
 
 
+def test_an_element_of_which_tensorflow_has_no_digit_right_is_nobodys() -> None:
+    """A variance that overflows makes zeros of all elements: an eighth of the largest one is lost as it is."""
+    true, own = np.array([1.0, 8.0, 1e-7, 4.0]), np.array([1.0, 8.0, 1e-6, 1e-6])
+    bound = truth._bound(true, [true, true], own, "f", 1.0, 2.0**-23)
+    assert np.isinf(bound).tolist() == [True, True, False, False]
+
+
 def test_a_bool_that_differs_between_kernels_is_beyond_its_bound() -> None:
     missing: Any = None  # a bool needs neither flatbuffer nor operator
     bound, unit = node_bound.bound_of(missing, missing, 0, np.array([True]), lambda _: None, {})

@@ -62,9 +62,10 @@ NUDGE = 1e-300
 UNIT = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """One unit in the last place of a number in [1, 2)."""
 
-LOST = 0.5
-"""Part of an output's largest value: where float32 TensorFlow itself is off by so much there is no right digit in what
-it gives (a variance that overflows inside of an operator, say), and nobody's other number is a defect."""
+LOST, SMALL = 0.5, 0.02
+"""Part of an element: where float32 TensorFlow itself is off by so much there is no right digit in what it gives (a
+variance that overflows inside of an operator, say), and nobody's other number is a defect. Elements below `SMALL` of
+their output's largest value are taken to be as large as that: they are what is left of a difference."""
 _CASTS = frozenset({"cast", "from_complex"})
 
 Real = NDArray[np.float64]
@@ -230,7 +231,10 @@ def _bound(true: Array, moved: list[Array], own: Real, kind: str, largest: float
         return np.where(np.maximum(motion, own) > 0, np.inf, 0.5 / FACTOR)
     bound = np.nan_to_num(np.maximum(motion, own), nan=np.inf, posinf=np.inf)
     size = float(np.max(np.abs(true), initial=0.0, where=np.isfinite(true)))
-    bound = np.where(np.nan_to_num(own, nan=np.inf) > LOST * size, np.inf, bound) if size > 0 else bound
+    if size > 0:
+        with np.errstate(invalid="ignore"):
+            lost = np.nan_to_num(own, nan=np.inf) > LOST * np.maximum(np.nan_to_num(np.abs(true)), SMALL * size)
+        bound = np.where(lost, np.inf, bound)
     finite = bound[np.isfinite(bound)]
     mean = float(finite.mean()) if finite.size else 0.0
     widened: Real = np.maximum(bound, 0.25 * mean) + 2 * unit * largest
