@@ -152,8 +152,8 @@ def _by_format(record: CaseRun, twin: Twin, wrong: list[NodeDivergence], told: C
         return Confirmation(None, "every kernel does it alike but for a rounding, and the outputs are TensorFlow's")
     if not fault:
         return told
-    named = f"{'an' if op.name[0] in 'AEIOU' else 'a'} {op.name} ({node_bound.kernel_kind(flat, op)})"
-    message = f"the quantiser wrote {named} that no kernel can compute: {fault}"
+    named = f"{op.name} ({node_bound.kernel_kind(flat, op)})"
+    message = f"the quantiser wrote a {named} that no kernel can compute: {fault}"
     return replace(told, verdict=replace(told.verdict, message=message, runtime="converter"))
 
 
