@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -125,10 +126,12 @@ def repacking(fault: str) -> Iterator[None]:
     def wrong(model: Any, **options: Any) -> Any:
         if sys._getframe(1).f_globals["__name__"].startswith("tensorflow"):
             return sound(model, **options)  # the converter's own use
-        buffer = next(b for b in model.buffers if b.data is not None and len(b.data) >= 256)
-        data = np.array(buffer.data, np.uint8)
-        data[:4] = np.frombuffer(np.float32(9.0).tobytes(), np.uint8)
-        buffer.data = data
+        large = [i for i, b in enumerate(model.buffers) if b.data is not None and len(b.data) >= 256]
+        if large:  # an operator alone may have no weights
+            model, buffer = copy(model), copy(model.buffers[large[0]])
+            buffer.data = np.array(buffer.data, np.uint8)
+            buffer.data[:4] = np.frombuffer(np.float32(9.0).tobytes(), np.uint8)
+            model.buffers = [buffer if i == large[0] else b for i, b in enumerate(model.buffers)]
         return sound(model, **options)
 
     if fault == "repacked":
